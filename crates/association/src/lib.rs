@@ -1,0 +1,1 @@
+//! Security associations on Noise: handshake, key schedule, records and lifetimes, sans-IO.

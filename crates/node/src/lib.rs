@@ -1,0 +1,1 @@
+//! The refpoint node: a sidecar that secures the reference points of an unmodified CSE.

@@ -1,0 +1,2 @@
+//! The `refpoint` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! oneM2M primitives: what the security layers of X, Y and Z share.

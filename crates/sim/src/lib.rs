@@ -1,0 +1,1 @@
+//! A virtual clock and a seeded lossy link, for tests and simulations.

@@ -1,0 +1,1 @@
+//! Carriage of refpoint associations: TCP, UDP and gRPC on tokio.

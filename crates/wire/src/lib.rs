@@ -1,0 +1,1 @@
+//! The packets, records and messages of refpoint associations.

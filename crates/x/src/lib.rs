@@ -1,0 +1,1 @@
+//! X (Mca): the security layer between application entity and service node.

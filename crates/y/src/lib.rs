@@ -1,0 +1,1 @@
+//! Y (Mcc): the security layer between service nodes.

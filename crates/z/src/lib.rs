@@ -1,0 +1,1 @@
+//! Z (Mcn): the security layer between service node and underlying network.
