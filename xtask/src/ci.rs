@@ -1,0 +1,106 @@
+//! `cargo xtask ci`: the steps of CI, listed here and nowhere else.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::{fuzz, package, shell, thumb, tidy};
+
+/// Which steps to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only these steps
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    only: Vec<String>,
+    /// All but these steps
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Name the steps and stop
+    #[arg(long)]
+    list: bool,
+}
+
+type Step = (&'static str, fn() -> anyhow::Result<()>);
+
+/// Cheap ones first. Those that build alike stand together: they share the target directory.
+const STEPS: [Step; 8] = [
+    ("fmt", fmt),
+    ("tidy", tidy::run),
+    ("clippy", clippy),
+    ("test", test),
+    ("doc", doc),
+    ("thumb", thumb::run),
+    ("package", package::run),
+    ("fuzz", || fuzz::run(FUZZ_SECONDS, &[])),
+];
+
+/// Enough to see that a target starts and finds nothing at once.
+const FUZZ_SECONDS: u32 = 5;
+
+/// Runs the steps in order and stops at the first that fails.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let named = options.only.iter().chain(&options.skip);
+    if let Some(unknown) = named
+        .into_iter()
+        .find(|name| !STEPS.iter().any(|(step, _)| step == name))
+    {
+        bail!("no step {unknown}: `cargo xtask ci --list` names them");
+    }
+    let chosen = STEPS.iter().filter(|(name, _)| {
+        let listed = |names: &[String]| names.iter().any(|listed| listed == name);
+        (options.only.is_empty() || listed(&options.only)) && !listed(&options.skip)
+    });
+    let mut timings = Vec::new();
+    for (name, step) in chosen {
+        if options.list {
+            println!("{name}");
+            continue;
+        }
+        eprintln!("== {name}");
+        let start = Instant::now();
+        let outcome = step().with_context(|| format!("step {name} failed"));
+        timings.push((*name, start.elapsed()));
+        if outcome.is_err() {
+            report(&timings);
+            return outcome;
+        }
+    }
+    report(&timings);
+    Ok(())
+}
+
+fn report(timings: &[(&str, Duration)]) {
+    for (name, took) in timings {
+        eprintln!("{:>6} s  {name}", took.as_secs());
+    }
+    let sum: Duration = timings.iter().map(|(_, took)| took).sum();
+    eprintln!("{:>6} s  in all", sum.as_secs());
+}
+
+fn fmt() -> anyhow::Result<()> {
+    shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> anyhow::Result<()> {
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    shell::run(shell::cargo().args(clippy))
+}
+
+/// The command that the README names.
+fn test() -> anyhow::Result<()> {
+    shell::run(shell::cargo().args(["test", "--workspace"]))
+}
+
+fn doc() -> anyhow::Result<()> {
+    let doc = ["doc", "--workspace", "--no-deps"];
+    shell::run(shell::cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask package`: every published crate stands alone.
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::shell;
+
+/// Builds and documents each published crate by itself, with and without its default features,
+/// then packages them all.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let packages = published()?;
+    for package in &packages {
+        for features in [&[][..], &["--no-default-features"]] {
+            // `--lib` and no tests: the features of dev-dependencies must not hide what is missing.
+            let check = ["check", "--package", package, "--lib"];
+            shell::run(shell::cargo().args(check).args(features))?;
+            let doc = ["doc", "--package", package, "--lib", "--no-deps"];
+            shell::run(
+                shell::cargo()
+                    .args(doc)
+                    .args(features)
+                    .env("RUSTDOCFLAGS", "-D warnings"),
+            )?;
+        }
+    }
+    let mut package = shell::cargo();
+    package.args(["package", "--allow-dirty"]);
+    for name in &packages {
+        package.args(["--package", name]);
+    }
+    shell::run(&mut package)
+}
+
+/// The packages of the workspace that may be published.
+fn published() -> anyhow::Result<Vec<String>> {
+    let metadata =
+        shell::output(shell::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata has no packages")?;
+    let published = packages
+        .iter()
+        .filter(|package| package["publish"].is_null());
+    Ok(published
+        .filter_map(|package| package["name"].as_str())
+        .map(str::to_owned)
+        .collect())
+}
