@@ -20,7 +20,7 @@ mod message;
 mod server;
 mod wire;
 
-pub use client::{Authority, Client, ClientError};
+pub use client::{Authority, Client, ClientError, InvalidAuthority};
 pub use fault::Fault;
 pub use header::{Header, Headers};
 pub use hop::strip_hop_by_hop;

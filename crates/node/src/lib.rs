@@ -1,6 +1,9 @@
 //! The refpoint node: a sidecar that secures the reference points of an unmodified CSE.
 
+pub mod config;
 mod drain;
 pub mod http;
+pub mod key_file;
+mod utc;
 
 pub use drain::{Drain, DrainSignal};

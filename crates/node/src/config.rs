@@ -1,0 +1,281 @@
+//! The configuration of a node: TOML, checked as a whole when it is read, immutable after.
+//!
+//! ```toml
+//! [node]
+//! entity = "//acme.example.com/id-mn"     # who this node speaks for: a CSE, an AE or an NSE
+//! static_key = "keys/mn.static"           # needed for the profiles pinned and known
+//! drain = "10s"                           # how long a stop waits for requests under way
+//! metrics = "127.0.0.1:9464"              # Prometheus text at GET /metrics; absent: none
+//! log = "info"                            # a tracing filter; the environment's RUST_LOG wins
+//!
+//! [limits]                                # all optional
+//! body = "4MiB"                           # of an HTTP message
+//! exchange_time = "9s"                    # for one request through an association and back
+//! in_flight = 64                          # requests an egress carries at once
+//! queue = 256                             # requests that may wait for a place; more are refused
+//!
+//! [[listen]]                              # where associations come in
+//! address = "0.0.0.0:7000"
+//! carriage = "tcp"                        # or "udp" (reference point x only)
+//! points = ["y"]
+//!
+//! [[peer]]                                # whom this node knows; nobody else gets an association
+//! entity = "//acme.example.com/id-in"
+//! point = "y"                             # x, y, y-prime or z
+//! address = "192.0.2.1:7000"              # needed when this node initiates
+//! initiator = "self"                      # or "peer" or "either"
+//! profiles = ["known"]                    # psk, pinned, known: the first is used when initiating
+//! connection_key = "keys/mn-in.connection"
+//! public_key = "keys/in.public"           # for pinned and known
+//! relation = "registrar"                  # y only: what the peer is to this node
+//! suite = "chacha-poly"                   # or "aes-gcm"
+//! policy = { hard = "12h", ratchet = "2min" }
+//!
+//! [[egress]]                              # HTTP in, association out
+//! listen = "127.0.0.1:18090"
+//! peer = "//acme.example.com/id-in"
+//! from = ["//acme.example.com/id-mn"]     # originators that may use it; absent: any the peer allows
+//!
+//! [[ingress]]                             # association in, HTTP out
+//! cse = "http://127.0.0.1:18081"
+//! points = ["y"]
+//! bearer_token = "keys/mn.token"          # sent as Authorization; a peer's own is dropped then
+//! ```
+//!
+//! Paths are relative to the configuration's directory. Durations are written `500ms`, `30s`, `5min`, `2h`, `7d`,
+//! sizes `1200B`, `64KiB`, `4MiB`, `1GiB`.
+//!
+//! A peer on `y` that registers here has `relation = "registree"` and lists in `subtree` the CSEs below it for
+//! which it may speak besides itself. A peer on `x` lists in `aes` the AEs behind it, if they are more than itself.
+
+mod check;
+mod error;
+mod file;
+mod read;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+
+use refpoint_keys::{EntityId, Profile, ReferencePoint};
+
+use crate::http::{Authority, HttpLimits};
+
+pub use error::{ConfigError, LineError};
+pub use read::parse_duration;
+
+/// A whole configuration. It is only made by [`Config::load`] and [`Config::parse`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Who this node speaks for.
+    pub entity: EntityId,
+    /// The file of its X25519 private key.
+    pub static_key: Option<PathBuf>,
+    /// How long a stop waits for requests under way.
+    pub drain: Duration,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// The tracing filter.
+    pub log: String,
+    /// Bounds on bytes, time and queues.
+    pub limits: Limits,
+    /// Where associations come in.
+    pub listen: Vec<Listen>,
+    /// Whom this node knows.
+    pub peers: Vec<Peer>,
+    /// Where HTTP comes in.
+    pub egress: Vec<Egress>,
+    /// Where HTTP goes out.
+    pub ingress: Vec<Ingress>,
+}
+
+/// Bounds on what a node takes and holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Of HTTP on the CSE's side.
+    pub http: HttpLimits,
+    /// For one request through an association and back; below the ten seconds that ACME waits.
+    pub exchange_time: Duration,
+    /// Requests that an egress carries at once.
+    pub in_flight: usize,
+    /// Requests that may wait for a place in an egress.
+    pub queue: usize,
+    /// The largest UDP payload that is sent.
+    pub datagram: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            http: HttpLimits::default(),
+            exchange_time: Duration::from_secs(9),
+            in_flight: 64,
+            queue: 256,
+            datagram: 1200,
+        }
+    }
+}
+
+/// An address at which associations come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listen {
+    /// The address.
+    pub address: SocketAddr,
+    /// Datagrams or streams.
+    pub carriage: Carriage,
+    /// The reference points that are served there.
+    pub points: Vec<ReferencePoint>,
+}
+
+/// What associations travel in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Carriage {
+    /// Streams, with gRPC inside.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// Who sends the first message of an association.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Initiator {
+    /// This node.
+    Local,
+    /// The peer.
+    Peer,
+    /// Whoever needs one first.
+    Either,
+}
+
+/// What a peer on Y is to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// This node's CSE registers with it: it forwards for everybody but this node's own subtree.
+    Registrar,
+    /// It registers here: it speaks for itself and its subtree.
+    Registree,
+}
+
+/// The AEAD of an association.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Suite {
+    /// Suite 1, `25519_ChaChaPoly_SHA256`.
+    #[default]
+    ChaChaPoly,
+    /// Suite 2, `25519_AESGCM_SHA256`, for hardware AES.
+    AesGcm,
+}
+
+/// An entity with which this node may have associations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Who it is.
+    pub entity: EntityId,
+    /// The reference point between it and this node.
+    pub point: ReferencePoint,
+    /// Where to connect.
+    pub address: Option<SocketAddr>,
+    /// What associations with it travel in.
+    pub carriage: Carriage,
+    /// Who initiates.
+    pub initiator: Initiator,
+    /// The profiles that are accepted; the first is used when initiating.
+    pub profiles: Vec<Profile>,
+    /// The suite that is used and accepted.
+    pub suite: Suite,
+    /// The file of the connection key.
+    pub connection_key: PathBuf,
+    /// The file of its X25519 public key.
+    pub public_key: Option<PathBuf>,
+    /// On Y, what it is to this node.
+    pub relation: Option<Relation>,
+    /// On Y, the CSEs for which it may speak besides itself.
+    pub subtree: Vec<EntityId>,
+    /// On X, the AEs as which it may speak besides itself.
+    pub aes: Vec<EntityId>,
+    /// What differs from the reference point's policy.
+    pub policy: PolicyOverrides,
+}
+
+/// What a peer's associations have other than their reference point's defaults (CM10).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyOverrides {
+    /// From when on an association is refreshed.
+    pub soft: Option<Duration>,
+    /// When it ends, whatever anybody wants.
+    pub hard: Option<Duration>,
+    /// Between two ratchets of its traffic keys.
+    pub ratchet: Option<Duration>,
+    /// Between two signs of life on datagrams.
+    pub keepalive: Option<Duration>,
+    /// Bytes that it carries.
+    pub bytes: Option<u64>,
+    /// Messages that it carries.
+    pub messages: Option<u64>,
+    /// Failed opens per key after which it is refreshed.
+    pub failed_opens: Option<u64>,
+}
+
+/// An HTTP listener whose requests go through an association to one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Egress {
+    /// The address for HTTP.
+    pub listen: SocketAddr,
+    /// The peer.
+    pub peer: EntityId,
+    /// The reference point.
+    pub point: ReferencePoint,
+    /// The originators that may use this listener; none listed: any.
+    pub from: Vec<EntityId>,
+}
+
+/// The CSE (or AE) that gets what arrives on some reference points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ingress {
+    /// Its HTTP server.
+    pub cse: Authority,
+    /// The reference points.
+    pub points: Vec<ReferencePoint>,
+    /// The file of the bearer token that is added.
+    pub bearer_token: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or names the first line and key that cannot be used.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
+        Ok(Self::parse(&text, path.parent().unwrap_or(Path::new("")))?)
+    }
+
+    /// Checks the configuration `text`, whose paths are relative to `directory`.
+    ///
+    /// # Errors
+    ///
+    /// Names the first line and key that cannot be used.
+    pub fn parse(text: &str, directory: &Path) -> Result<Self, LineError> {
+        let file = toml::from_str(text).map_err(|error| LineError::from_toml(text, &error))?;
+        check::Check::new(text, directory).config(file)
+    }
+
+    /// The peer `entity` at `point`.
+    pub fn peer(&self, entity: &EntityId, point: ReferencePoint) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.entity == *entity && peer.point == point)
+    }
+
+    /// The ingress of what arrives on `point`.
+    pub fn ingress(&self, point: ReferencePoint) -> Option<&Ingress> {
+        self.ingress.iter().find(|ingress| ingress.points.contains(&point))
+    }
+}

@@ -1,0 +1,113 @@
+//! The configuration as it is written: one struct a table. What it means is checked in [`super::check`].
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::path::PathBuf;
+
+use refpoint_keys::{EntityId, Profile, ReferencePoint};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::read::{Parsed, Size};
+use super::{Carriage, Initiator, Relation, Suite};
+use crate::http::Authority;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) node: Node,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) listen: Vec<Listen>,
+    #[serde(default)]
+    pub(super) peer: Vec<Peer>,
+    #[serde(default)]
+    pub(super) egress: Vec<Egress>,
+    #[serde(default)]
+    pub(super) ingress: Vec<Ingress>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Node {
+    pub(super) entity: Parsed<EntityId>,
+    pub(super) static_key: Option<Spanned<PathBuf>>,
+    pub(super) drain: Option<Parsed<Duration>>,
+    pub(super) metrics: Option<Spanned<Parsed<SocketAddr>>>,
+    pub(super) log: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) head: Option<Spanned<Parsed<Size>>>,
+    pub(super) headers: Option<Spanned<usize>>,
+    pub(super) body: Option<Spanned<Parsed<Size>>>,
+    pub(super) head_time: Option<Parsed<Duration>>,
+    pub(super) body_time: Option<Parsed<Duration>>,
+    pub(super) idle_time: Option<Parsed<Duration>>,
+    pub(super) connect_time: Option<Parsed<Duration>>,
+    pub(super) answer_time: Option<Parsed<Duration>>,
+    pub(super) connections: Option<Spanned<usize>>,
+    pub(super) exchange_time: Option<Parsed<Duration>>,
+    pub(super) in_flight: Option<Spanned<usize>>,
+    pub(super) queue: Option<usize>,
+    pub(super) datagram: Option<Spanned<Parsed<Size>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listen {
+    pub(super) address: Spanned<Parsed<SocketAddr>>,
+    pub(super) carriage: Parsed<Carriage>,
+    pub(super) points: Spanned<Vec<Parsed<ReferencePoint>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Peer {
+    pub(super) entity: Spanned<Parsed<EntityId>>,
+    pub(super) point: Spanned<Parsed<ReferencePoint>>,
+    pub(super) address: Option<Spanned<Parsed<SocketAddr>>>,
+    pub(super) carriage: Option<Spanned<Parsed<Carriage>>>,
+    pub(super) initiator: Spanned<Parsed<Initiator>>,
+    pub(super) profiles: Spanned<Vec<Parsed<Profile>>>,
+    pub(super) suite: Option<Parsed<Suite>>,
+    pub(super) connection_key: Option<Spanned<PathBuf>>,
+    pub(super) public_key: Option<Spanned<PathBuf>>,
+    pub(super) relation: Option<Spanned<Parsed<Relation>>>,
+    pub(super) subtree: Option<Spanned<Vec<Spanned<Parsed<EntityId>>>>>,
+    pub(super) aes: Option<Spanned<Vec<Spanned<Parsed<EntityId>>>>>,
+    #[serde(default)]
+    pub(super) policy: Policy,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    pub(super) soft: Option<Spanned<Parsed<Duration>>>,
+    pub(super) hard: Option<Spanned<Parsed<Duration>>>,
+    pub(super) ratchet: Option<Spanned<Parsed<Duration>>>,
+    pub(super) keepalive: Option<Spanned<Parsed<Duration>>>,
+    pub(super) bytes: Option<Parsed<Size>>,
+    pub(super) messages: Option<u64>,
+    pub(super) failed_opens: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Egress {
+    pub(super) listen: Spanned<Parsed<SocketAddr>>,
+    pub(super) peer: Spanned<Parsed<EntityId>>,
+    pub(super) point: Option<Spanned<Parsed<ReferencePoint>>>,
+    pub(super) from: Option<Vec<Parsed<EntityId>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ingress {
+    pub(super) cse: Parsed<Authority>,
+    pub(super) points: Spanned<Vec<Parsed<ReferencePoint>>>,
+    pub(super) bearer_token: Option<PathBuf>,
+}
