@@ -10,9 +10,13 @@ use crate::secret::Secret;
 use crate::{ConnectionKey, EntityId, Error, KeyId, ReferencePoint, Validity};
 
 /// The key of two end points, which no gateway or core between them holds (Ka).
+#[derive(ZeroizeOnDrop)]
 pub struct ApplicationKey {
+    #[zeroize(skip)]
     id: KeyId,
+    #[zeroize(skip)]
     pair: Pair,
+    #[zeroize(skip)]
     validity: Validity,
     secret: Secret,
 }
@@ -101,8 +105,6 @@ impl ApplicationKey {
         self.secret.bytes()
     }
 }
-
-impl ZeroizeOnDrop for ApplicationKey {}
 
 impl fmt::Debug for ApplicationKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,5 @@
 //! What enters the handshake.
 
-use core::fmt;
-
 use zeroize::ZeroizeOnDrop;
 
 use crate::derivation::{Info, Label};
@@ -41,6 +39,7 @@ impl PskContext<'_> {
 ///
 /// Made by [`ConnectionKey::association_psk`](crate::ConnectionKey::association_psk), used in
 /// the handshake and nowhere else.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct AssociationPsk(Secret);
 
 impl AssociationPsk {
@@ -52,13 +51,5 @@ impl AssociationPsk {
     #[must_use]
     pub fn expose_bytes(&self) -> &[u8; 32] {
         self.0.bytes()
-    }
-}
-
-impl ZeroizeOnDrop for AssociationPsk {}
-
-impl fmt::Debug for AssociationPsk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AssociationPsk(..)")
     }
 }

@@ -20,10 +20,15 @@ use crate::{
 /// a handshake itself: [`ConnectionKey::association_psk`] makes what does.
 ///
 /// Who needs it in several places shares it by `Arc`; it cannot be copied.
+#[derive(ZeroizeOnDrop)]
 pub struct ConnectionKey {
+    #[zeroize(skip)]
     id: KeyId,
+    #[zeroize(skip)]
     point: ReferencePoint,
+    #[zeroize(skip)]
     pair: Pair,
+    #[zeroize(skip)]
     validity: Validity,
     secret: Secret,
 }
@@ -158,8 +163,6 @@ impl ConnectionKey {
         Ok(context.info(label, &self.id))
     }
 }
-
-impl ZeroizeOnDrop for ConnectionKey {}
 
 impl fmt::Debug for ConnectionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

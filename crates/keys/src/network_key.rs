@@ -56,8 +56,11 @@ pub struct NetworkKeyRecord {
 ///
 /// No Ua protocol identifier stands for Noise (3GPP TS 33.220, Annex H), so the key is never used
 /// as it is, only after a derivation that keeps it apart from every other protocol.
+#[derive(ZeroizeOnDrop)]
 pub struct NetworkKey {
+    #[zeroize(skip)]
     record: NetworkKeyRecord,
+    #[zeroize(skip)]
     id: KeyId,
     secret: Secret,
 }
@@ -116,7 +119,7 @@ impl NetworkKey {
         point: ReferencePoint,
         now: UtcTime,
     ) -> Result<ConnectionKey, Error> {
-        let Self { record, id, secret } = self;
+        let record = &self.record;
         if record.validity.is_over(now) {
             return Err(Error::Expired);
         }
@@ -133,10 +136,10 @@ impl NetworkKey {
             .field(&[point.code()])
             .field(lower.as_str().as_bytes())
             .field(higher.as_str().as_bytes())
-            .derive(&secret);
+            .derive(&self.secret);
         Ok(ConnectionKey::from_parts(
             secret,
-            id,
+            self.id,
             point,
             pair,
             record.validity,
@@ -145,8 +148,6 @@ impl NetworkKey {
 }
 
 const ASSOCIATION_FROM_REMOTE_PROVISIONING: u8 = 22;
-
-impl ZeroizeOnDrop for NetworkKey {}
 
 impl fmt::Debug for NetworkKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,27 +12,30 @@
 //! texts alone; that is the standard's form and is not used for keys of our own. All texts are
 //! UTF-8, normalised to NFKC by the caller; 1 to 255 bytes here.
 
-use alloc::format;
-use core::fmt;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use zeroize::ZeroizeOnDrop;
 
-use crate::derivation::{Info, Label};
+use crate::derivation::{Info, Label, hmac_sha256};
 use crate::pair::Pair;
 use crate::secret::Secret;
-use crate::tag_key::hmac_sha256;
 use crate::{ConnectionKey, EntityId, Error, KeyId, ReferencePoint, RootKey, Validity};
 
 /// Ke: what an enrolment at a MEF leaves with the entity.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct EnrolmentKey(Secret);
 
 /// Km: authenticates the entity to a MAF.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct MasterCredential(Secret);
 
 /// Kpsa: the provisioned key of an enrolled entity and one other.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct ProvisionedKey(Secret);
 
 /// A key for one security usage at one target.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct UsageConstrainedKey(Secret);
 
 /// What a symmetric key may be used for (`m2m:suid`, TS-0004, 6.3.4.2.39).
@@ -114,7 +117,7 @@ impl EnrolmentKey {
     ) -> Result<UsageConstrainedKey, Error> {
         let key = self.hmac(
             "oneM2M Enrolment Key to Usage-Constrained Symmetric Key derivation",
-            &[&format!("{}", usage.code()), checked(target)?],
+            &[&usage.code().to_string(), checked(target)?],
         );
         Ok(UsageConstrainedKey(key))
     }
@@ -130,9 +133,11 @@ impl EnrolmentKey {
     }
 
     fn hmac(&self, text: &str, rest: &[&str]) -> Secret {
-        let mut parts = alloc::vec![text.as_bytes()];
+        let mut parts = Vec::from([text.as_bytes()]);
         parts.extend(rest.iter().map(|part| part.as_bytes()));
-        hmac_sha256(self.0.bytes(), &parts)
+        let mut derived = Secret::zero();
+        hmac_sha256(&self.0, &parts, derived.bytes_mut());
+        derived
     }
 }
 
@@ -199,37 +204,5 @@ fn checked(text: &str) -> Result<&str, Error> {
         Ok(text)
     } else {
         Err(Error::TextLength)
-    }
-}
-
-impl ZeroizeOnDrop for EnrolmentKey {}
-
-impl ZeroizeOnDrop for MasterCredential {}
-
-impl ZeroizeOnDrop for ProvisionedKey {}
-
-impl ZeroizeOnDrop for UsageConstrainedKey {}
-
-impl fmt::Debug for EnrolmentKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EnrolmentKey(..)")
-    }
-}
-
-impl fmt::Debug for MasterCredential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterCredential(..)")
-    }
-}
-
-impl fmt::Debug for ProvisionedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ProvisionedKey(..)")
-    }
-}
-
-impl fmt::Debug for UsageConstrainedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UsageConstrainedKey(..)")
     }
 }

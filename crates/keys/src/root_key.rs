@@ -1,7 +1,5 @@
 //! The key at the root of an entity's tree.
 
-use core::fmt;
-
 use zeroize::ZeroizeOnDrop;
 
 use crate::derivation::{Info, Label};
@@ -14,6 +12,7 @@ use crate::{ApplicationKey, ConnectionKey, EntityId, Error, KeyId, ReferencePoin
 ///
 /// It lives in a vault and only makes other keys. Both holders make the same connection keys of
 /// it without a message, when they agree on id, reference point, entities and validity.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct RootKey(Secret);
 
 impl RootKey {
@@ -97,12 +96,4 @@ fn shared_by(info: Info, id: &KeyId, pair: &Pair, validity: &Validity) -> Info {
         .field(higher.as_str().as_bytes())
         .field(not_before.as_ref().map_or(&[], |time| time.as_slice()))
         .field(&validity.not_after().as_secs().to_be_bytes())
-}
-
-impl ZeroizeOnDrop for RootKey {}
-
-impl fmt::Debug for RootKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RootKey(..)")
-    }
 }

@@ -1,6 +1,7 @@
 //! Memory that holds a secret.
 
 use alloc::boxed::Box;
+use core::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -46,3 +47,25 @@ impl Drop for Secret {
 }
 
 impl ZeroizeOnDrop for Secret {}
+
+// `derive(Debug)` on a key of this crate prints `Name(..)`.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // That `drop` calls `zeroize` is in this file; to read memory that was given back would take
+    // unsafe code, so the residue itself is for the scans of whole processes.
+    #[test]
+    fn wiping_a_secret_leaves_zeros() {
+        let mut secret = Secret::take([0xa5; 32]);
+        assert_eq!(secret.bytes(), &[0xa5; 32]);
+        secret.zeroize();
+        assert_eq!(secret.bytes(), &[0; 32]);
+    }
+}

@@ -1,12 +1,9 @@
 //! Keys under which small things are authenticated before a handshake is made.
 
-use core::fmt;
-
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::ZeroizeOnDrop;
 
+use crate::derivation::hmac_sha256;
 use crate::secret::Secret;
 
 /// Tags an Initiate, so that a loaded responder admits who holds the key before it does any DH
@@ -17,6 +14,7 @@ use crate::secret::Secret;
 /// ```text
 /// tag = HMAC-SHA256(TagKey, message)[0..8]
 /// ```
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct TagKey(Secret);
 
 /// Authenticates hints: what a loaded responder tells of when to come back (T3).
@@ -26,6 +24,7 @@ pub struct TagKey(Secret);
 /// ```text
 /// tag = HMAC-SHA256(HintKey, message)[0..8]
 /// ```
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct HintKey(Secret);
 
 impl TagKey {
@@ -65,33 +64,7 @@ impl HintKey {
 }
 
 fn tag(key: &Secret, message: &[u8]) -> [u8; 8] {
-    let mac = hmac_sha256(key.bytes(), &[message]);
     let mut tag = [0; 8];
-    tag.copy_from_slice(&mac.bytes()[..8]);
+    hmac_sha256(key, &[message], &mut tag);
     tag
-}
-
-/// HMAC-SHA256 of the joined `parts`.
-pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> Secret {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    parts.iter().for_each(|part| mac.update(part));
-    let mut out = Secret::zero();
-    out.bytes_mut().copy_from_slice(mac.finalize().as_bytes());
-    out
-}
-
-impl ZeroizeOnDrop for TagKey {}
-
-impl ZeroizeOnDrop for HintKey {}
-
-impl fmt::Debug for TagKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TagKey(..)")
-    }
-}
-
-impl fmt::Debug for HintKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HintKey(..)")
-    }
 }

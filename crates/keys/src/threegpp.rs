@@ -17,27 +17,30 @@
 //! ```
 
 use alloc::vec::Vec;
-use core::fmt;
-
 use zeroize::ZeroizeOnDrop;
 
 use crate::Error;
+use crate::derivation::hmac_sha256;
 use crate::secret::Secret;
-use crate::tag_key::hmac_sha256;
 
 /// Ks = CK ‖ IK: what bootstrapping leaves with the device and the BSF.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct BootstrappedKey(Secret);
 
 /// `Ks_NAF` or `Ks_int_NAF`: the key of the device and one NAF.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct NafKey(Secret);
 
 /// `K_AUSF`: what primary authentication leaves with the device and the home network.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct AusfKey(Secret);
 
 /// `K_AKMA`: the anchor of all application keys until the next primary authentication.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct AkmaAnchorKey(Secret);
 
 /// `K_AF`: the key of the device and one application function.
+#[derive(Debug, ZeroizeOnDrop)]
 pub struct AfKey(Secret);
 
 /// Which of the two keys of GBA is meant (TS 33.220, B.3).
@@ -193,7 +196,9 @@ fn kdf(key: &Secret, fc: u8, parameters: &[&[u8]]) -> Secret {
         input.extend_from_slice(parameter);
         input.extend_from_slice(&length.to_be_bytes());
     }
-    hmac_sha256(key.bytes(), &[&input])
+    let mut derived = Secret::zero();
+    hmac_sha256(key, &[&input], derived.bytes_mut());
+    derived
 }
 
 fn checked(text: &str) -> Result<&[u8], Error> {
@@ -201,45 +206,5 @@ fn checked(text: &str) -> Result<&[u8], Error> {
         Ok(text.as_bytes())
     } else {
         Err(Error::TextLength)
-    }
-}
-
-impl ZeroizeOnDrop for BootstrappedKey {}
-
-impl ZeroizeOnDrop for NafKey {}
-
-impl ZeroizeOnDrop for AusfKey {}
-
-impl ZeroizeOnDrop for AkmaAnchorKey {}
-
-impl ZeroizeOnDrop for AfKey {}
-
-impl fmt::Debug for BootstrappedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BootstrappedKey(..)")
-    }
-}
-
-impl fmt::Debug for NafKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NafKey(..)")
-    }
-}
-
-impl fmt::Debug for AusfKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AusfKey(..)")
-    }
-}
-
-impl fmt::Debug for AkmaAnchorKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AkmaAnchorKey(..)")
-    }
-}
-
-impl fmt::Debug for AfKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AfKey(..)")
     }
 }
