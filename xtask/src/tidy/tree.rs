@@ -91,6 +91,6 @@ impl Tree {
 impl File {
     /// Whether `cargo xtask codegen` wrote it.
     pub(super) fn is_generated(&self) -> bool {
-        self.path.contains("/generated/") || self.path.ends_with("/generated.rs")
+        self.path.contains("/generated/")
     }
 }
