@@ -1,0 +1,309 @@
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+use refpoint_keys::{
+    ConnectionKey, EntityId, KeyId, Profile, PskContext, ReferencePoint, Role, Version,
+};
+use refpoint_wire::{Suite, Terms};
+
+use crate::{Error, Now, Policy, PublicKey, StaticKey};
+
+/// The entity that an end point speaks for.
+#[derive(Clone, Debug)]
+pub struct Local {
+    entity: EntityId,
+    static_key: Option<StaticKey>,
+}
+
+impl Local {
+    /// An entity without a static key: profile `psk` only.
+    #[must_use]
+    pub const fn new(entity: EntityId) -> Self {
+        Self {
+            entity,
+            static_key: None,
+        }
+    }
+
+    /// With the static key that `pinned` and `known` need.
+    #[must_use]
+    pub fn with_static_key(mut self, key: StaticKey) -> Self {
+        self.static_key = Some(key);
+        self
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn entity(&self) -> &EntityId {
+        &self.entity
+    }
+
+    pub(crate) const fn static_key(&self) -> Option<&StaticKey> {
+        self.static_key.as_ref()
+    }
+}
+
+/// Everything known of one peer at one reference point: who it is, what proves it, and what it
+/// may do. Profiles are listed here, per credential, never per listener (rule H4).
+#[derive(Clone, Debug)]
+pub struct Credential {
+    local: EntityId,
+    peer: EntityId,
+    key: Arc<ConnectionKey>,
+    public_key: Option<PublicKey>,
+    profiles: Vec<Profile>,
+    suites: Vec<Suite>,
+    local_initiates: bool,
+    peer_initiates: bool,
+    policy: Arc<Policy>,
+}
+
+impl Credential {
+    /// A credential of `local` for the other entity of `key`, at the key's reference point, for
+    /// the given profiles, the preferred one first. Either end may initiate, both suites are
+    /// accepted (ChaChaPoly preferred) and the policy is the default.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when `local` is not one of the key's entities or no profile is given.
+    pub fn new(
+        local: &EntityId,
+        key: Arc<ConnectionKey>,
+        profiles: &[Profile],
+    ) -> Result<Self, Error> {
+        let peer = key
+            .peer_of(local)
+            .ok_or(Error::Config("local entity of the connection key"))?;
+        if profiles.is_empty() || profiles.contains(&Profile::FirstContact) {
+            return Err(Error::Config("list of profiles"));
+        }
+        Ok(Self {
+            local: local.clone(),
+            peer: peer.clone(),
+            key: key.clone(),
+            public_key: None,
+            profiles: profiles.to_vec(),
+            suites: [Suite::ChaChaPoly, Suite::AesGcm].to_vec(),
+            local_initiates: true,
+            peer_initiates: true,
+            policy: Arc::default(),
+        })
+    }
+
+    /// The peer's static key: `pinned` needs it at both ends, `known` at both ends too (the
+    /// initiator encrypts to it, the responder recognises its owner by it).
+    #[must_use]
+    pub const fn with_public_key(mut self, key: PublicKey) -> Self {
+        self.public_key = Some(key);
+        self
+    }
+
+    /// The suites that are accepted, the one to initiate with first.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when none is given.
+    pub fn with_suites(mut self, suites: &[Suite]) -> Result<Self, Error> {
+        if suites.is_empty() {
+            return Err(Error::Config("list of suites"));
+        }
+        self.suites = suites.to_vec();
+        Ok(self)
+    }
+
+    /// Who may initiate; on X, usually the device only.
+    #[must_use]
+    pub const fn with_initiators(mut self, local: bool, peer: bool) -> Self {
+        self.local_initiates = local;
+        self.peer_initiates = peer;
+        self
+    }
+
+    /// Lifetimes and limits.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// The peer.
+    #[must_use]
+    pub const fn peer(&self) -> &EntityId {
+        &self.peer
+    }
+
+    /// The reference point.
+    #[must_use]
+    pub fn point(&self) -> ReferencePoint {
+        self.key.point()
+    }
+
+    /// The key id.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        self.key.id()
+    }
+
+    /// Lifetimes and limits.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The terms with which this credential initiates.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            profile: self.profiles[0],
+            suite: self.suites[0],
+            point: self.point(),
+        }
+    }
+
+    pub(crate) const fn public_key(&self) -> Option<PublicKey> {
+        self.public_key
+    }
+
+    /// Whether an association by `terms` may be made, initiated by `initiator` (seen from here).
+    pub(crate) fn allows(&self, terms: Terms, initiator: Role) -> Result<(), Error> {
+        let initiates = match initiator {
+            Role::Initiator => self.local_initiates,
+            Role::Responder => self.peer_initiates,
+        };
+        if !initiates {
+            return Err(Error::NotAllowed("direction of initiation"));
+        }
+        if !self.profiles.contains(&terms.profile) {
+            return Err(Error::NotAllowed("profile"));
+        }
+        if !self.suites.contains(&terms.suite) {
+            return Err(Error::NotAllowed("suite"));
+        }
+        if terms.point != self.point() {
+            return Err(Error::NotAllowed("reference point"));
+        }
+        Ok(())
+    }
+
+    /// The context of this credential's keys when this end has `role` (rule K1).
+    pub(crate) fn context(&self, profile: Profile, role: Role) -> PskContext<'_> {
+        let (initiator, responder) = match role {
+            Role::Initiator => (&self.local, &self.peer),
+            Role::Responder => (&self.peer, &self.local),
+        };
+        PskContext {
+            version: Version::CURRENT,
+            profile,
+            point: self.point(),
+            initiator,
+            responder,
+        }
+    }
+
+    pub(crate) fn key(&self) -> &ConnectionKey {
+        &self.key
+    }
+
+    /// For how long the key still holds (rule K3); `None` when this machine has no wall clock.
+    pub(crate) fn remaining(&self, now: Now) -> Result<Option<core::time::Duration>, Error> {
+        let Some(utc) = now.utc else { return Ok(None) };
+        let validity = self.key.validity();
+        if validity.contains(utc) {
+            Ok(Some(validity.remaining(utc)))
+        } else {
+            Err(Error::Expired)
+        }
+    }
+}
+
+/// Names a credential of a [`Credentials`] table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(u32);
+
+/// All credentials of an end point, found by what a handshake shows first.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    entries: BTreeMap<CredentialId, Arc<Credential>>,
+    by_key: BTreeMap<(ReferencePoint, KeyId), CredentialId>,
+    owners: BTreeMap<PublicKey, EntityId>,
+    next: u32,
+}
+
+impl Credentials {
+    /// An empty table.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a credential.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when its key id is taken at this reference point, or its public key
+    /// belongs to another entity: a handshake must find one owner only (rule H3).
+    pub fn insert(&mut self, credential: Credential) -> Result<CredentialId, Error> {
+        let key = (credential.point(), credential.key_id());
+        if self.by_key.contains_key(&key) {
+            return Err(Error::Config("key id: it is taken, and so"));
+        }
+        if let Some(public) = credential.public_key {
+            if self
+                .owners
+                .get(&public)
+                .is_some_and(|owner| *owner != credential.peer)
+            {
+                return Err(Error::Config(
+                    "public key: it belongs to another entity, and so",
+                ));
+            }
+            self.owners.insert(public, credential.peer.clone());
+        }
+        let id = CredentialId(self.next);
+        self.next = self.next.checked_add(1).ok_or(Error::Full("credentials"))?;
+        self.by_key.insert(key, id);
+        self.entries.insert(id, Arc::new(credential));
+        Ok(id)
+    }
+
+    /// Removes a credential. Its associations end when the end point is told.
+    pub fn remove(&mut self, id: CredentialId) -> Option<Arc<Credential>> {
+        let removed = self.entries.remove(&id)?;
+        self.by_key.remove(&(removed.point(), removed.key_id()));
+        if let Some(public) = removed.public_key {
+            let shared = self
+                .entries
+                .values()
+                .any(|other| other.public_key == Some(public));
+            if !shared {
+                self.owners.remove(&public);
+            }
+        }
+        Some(removed)
+    }
+
+    /// The credential with this id.
+    #[must_use]
+    pub fn find(&self, id: CredentialId) -> Option<&Arc<Credential>> {
+        self.entries.get(&id)
+    }
+
+    /// All credentials.
+    pub fn iter(&self) -> impl Iterator<Item = (CredentialId, &Arc<Credential>)> {
+        self.entries
+            .iter()
+            .map(|(id, credential)| (*id, credential))
+    }
+
+    /// The credential with this key id at this reference point.
+    #[must_use]
+    pub fn by_key(
+        &self,
+        point: ReferencePoint,
+        key_id: KeyId,
+    ) -> Option<(CredentialId, &Arc<Credential>)> {
+        let id = *self.by_key.get(&(point, key_id))?;
+        Some((id, self.entries.get(&id)?))
+    }
+
+    /// The entity that owns this static key.
+    #[must_use]
+    pub fn owner(&self, key: &PublicKey) -> Option<&EntityId> {
+        self.owners.get(key)
+    }
+}

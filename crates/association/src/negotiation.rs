@@ -1,0 +1,432 @@
+//! The two-message handshake with its credentials, common to datagrams and streams: what an
+//! Initiate says, who may have sent it, and what both ends have agreed on when it is answered.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{fmt, time::Duration};
+
+use rand_core::CryptoRng;
+use refpoint_keys::{Profile, Role};
+use refpoint_wire::{
+    Carriage, Cookie, Index, Initiate, InitiateHeader, InitiatePayload, Packet, RespondPayload,
+    SessionLabel, Terms,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    Authenticated, Backend, Credential, CredentialId, Credentials, Error, Local, Now, PublicKey,
+    handshake::{self, Initiator, Responder, Setup},
+    policy::Agreed,
+    prologue::prologue,
+    schedule::{Exporter, Traffic},
+};
+
+/// What does not change from one handshake of an end point to the next.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) local: &'a Local,
+    pub(crate) backend: Backend,
+    pub(crate) carriage: Carriage,
+    /// The exporter of the association that is refreshed (rule L1).
+    pub(crate) binding: Option<&'a [u8; 32]>,
+}
+
+/// What two ends have when a handshake is done.
+#[derive(Debug)]
+pub(crate) struct Agreement {
+    pub(crate) peer: Authenticated,
+    pub(crate) send: Traffic,
+    pub(crate) receive: Traffic,
+    pub(crate) exporter: Exporter,
+    pub(crate) agreed: Agreed,
+    /// For how long the credential holds; `None`: the peer has yet to say so (rule L3).
+    pub(crate) remaining: Option<Duration>,
+    /// The peer has no clock: grant it the remaining time in the confirm.
+    pub(crate) owes_grant: bool,
+    /// The peer's index.
+    pub(crate) remote: Option<Index>,
+}
+
+/// Which association an initiator wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) credential: Arc<Credential>,
+    pub(crate) id: CredentialId,
+    pub(crate) session: SessionLabel,
+}
+
+/// An Initiate that was sent, and the state that can read its answer.
+pub(crate) struct Offer {
+    handshake: Initiator,
+    wanted: Wanted,
+    terms: Terms,
+    no_clock: bool,
+    /// Encoded once; a retransmission repeats it (rule H2).
+    pub(crate) packet: Vec<u8>,
+}
+
+impl Offer {
+    /// Writes an Initiate with a new ephemeral key.
+    pub(crate) fn new(
+        context: &Context<'_>,
+        wanted: Wanted,
+        index: Option<Index>,
+        cookie: Option<Cookie>,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let credential = &wanted.credential;
+        let terms = credential.terms();
+        credential.allows(terms, Role::Initiator)?;
+        credential.remaining(now)?;
+        let hidden = terms.profile == Profile::Known;
+        if terms.profile != Profile::Psk {
+            context
+                .local
+                .static_key()
+                .ok_or(Error::Incomplete("static key of its own"))?;
+            credential
+                .public_key()
+                .ok_or(Error::Incomplete("public key of the peer"))?;
+        }
+        let key_id = credential.key_id();
+        let header = InitiateHeader {
+            terms,
+            index,
+            key_id: (!hidden).then_some(key_id),
+            cookie,
+        };
+        let mut packet = header.encode();
+        let local = context.local.entity();
+        let prologue = prologue(
+            context.carriage,
+            &packet,
+            (!hidden).then_some(local),
+            credential.peer(),
+            context.binding,
+        );
+        let keys = credential.context(terms.profile, Role::Initiator);
+        let psk = credential
+            .key()
+            .association_psk(&keys)
+            .map_err(|_| Error::NoCredential)?;
+        let setup = Setup {
+            backend: context.backend,
+            terms,
+            prologue: &prologue,
+            psk: Some(&psk),
+            static_key: context.local.static_key(),
+            remote: credential.public_key(),
+            entropy: handshake::draw(rng),
+        };
+        let payload = InitiatePayload {
+            initiator: hidden.then(|| (local.clone(), key_id)),
+            limits: credential.policy().limits(),
+            session: wanted.session,
+            no_clock: now.utc.is_none(),
+        };
+        let handshake = Initiator::initiate(&setup, &payload.encode(), &mut packet)?;
+        if terms.profile == Profile::Pinned {
+            let tag = credential
+                .key()
+                .tag_key(&keys)
+                .map_err(|_| Error::NoCredential)?;
+            packet.extend_from_slice(&tag.tag(&packet));
+        }
+        Ok(Self {
+            handshake,
+            wanted,
+            terms,
+            no_clock: now.utc.is_none(),
+            packet,
+        })
+    }
+
+    /// Reads a Respond. Until [`Answered::finish`] nothing is lost: a forged one changes nothing.
+    pub(crate) fn answer(&mut self, message: &[u8]) -> Result<Answered, Error> {
+        let payload = self.handshake.read(message)?;
+        RespondPayload::decode(&payload)
+            .map(Answered)
+            .map_err(Error::Wire)
+    }
+
+    /// What was agreed on, once an answer was read.
+    pub(crate) fn finish(
+        self,
+        context: &Context<'_>,
+        Answered(payload): Answered,
+        now: Now,
+    ) -> Result<Agreement, Error> {
+        if payload.index.is_none() != (context.carriage == Carriage::Stream) {
+            return Err(Error::Wire(refpoint_wire::Error::Range("index")));
+        }
+        let credential = self.wanted.credential;
+        let remaining = match (credential.remaining(now)?, payload.remaining) {
+            (None, None) => return Err(Error::Expired),
+            (own, granted) => own.into_iter().chain(granted).min(),
+        };
+        if self.no_clock && payload.no_clock {
+            return Err(Error::Expired);
+        }
+        let master = self.handshake.finish()?.into_master();
+        let (send, receive, exporter) =
+            master.into_association(Role::Initiator, context.local.entity(), credential.peer());
+        let agreed = credential.policy().agree(payload.limits);
+        let peer = Authenticated {
+            credential,
+            id: self.wanted.id,
+            session: self.wanted.session,
+            terms: self.terms,
+            role: Role::Initiator,
+        };
+        Ok(Agreement {
+            peer,
+            send,
+            receive,
+            exporter,
+            agreed,
+            remaining,
+            owes_grant: payload.no_clock,
+            remote: payload.index,
+        })
+    }
+
+    pub(crate) const fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer")
+            .field("to", self.wanted.credential.peer())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The payload of a Respond that opened.
+pub(crate) struct Answered(RespondPayload);
+
+/// An Initiate whose sender has been looked up, before it is answered.
+pub(crate) struct Request {
+    handshake: Responder,
+    payload: InitiatePayload,
+    terms: Terms,
+    remote: Option<Index>,
+    /// `None`: nobody we know; the answer is made all the same (rule H3).
+    sender: Option<(CredentialId, Arc<Credential>)>,
+}
+
+impl Request {
+    /// Reads an Initiate. In `psk` and `pinned` nothing costs a DH before a symmetric check has
+    /// passed; all failures are the same [`Error::Authentication`].
+    pub(crate) fn receive(
+        context: &Context<'_>,
+        credentials: &Credentials,
+        initiate: &Initiate<'_>,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let terms = initiate.header.terms;
+        match terms.profile {
+            Profile::Psk | Profile::Pinned => {
+                Self::receive_named(context, credentials, initiate, now, rng)
+            }
+            Profile::Known => Self::receive_hidden(context, credentials, initiate, now, rng),
+            Profile::FirstContact => Err(Error::NotAllowed("profile")),
+        }
+    }
+
+    fn setup<'a>(
+        context: &'a Context<'_>,
+        terms: Terms,
+        prologue: &'a [u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Setup<'a> {
+        Setup {
+            backend: context.backend,
+            terms,
+            prologue,
+            psk: None,
+            static_key: context.local.static_key(),
+            remote: None,
+            entropy: handshake::draw(rng),
+        }
+    }
+
+    /// `psk` and `pinned`: the key id in clear names the sender.
+    fn receive_named(
+        context: &Context<'_>,
+        credentials: &Credentials,
+        initiate: &Initiate<'_>,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let terms = initiate.header.terms;
+        let key_id = initiate.header.key_id.ok_or(Error::Authentication)?;
+        let (id, credential) = credentials
+            .by_key(terms.point, key_id)
+            .ok_or(Error::Authentication)?;
+        let usable = credential
+            .allows(terms, Role::Responder)
+            .and(credential.remaining(now));
+        usable.map_err(|_| Error::Authentication)?;
+        let keys = credential.context(terms.profile, Role::Responder);
+        if let Some((tagged, tag)) = &initiate.tagged {
+            let key = credential
+                .key()
+                .tag_key(&keys)
+                .map_err(|_| Error::Authentication)?;
+            if !key.verify(tagged, tag) {
+                return Err(Error::Authentication);
+            }
+        }
+        let psk = credential
+            .key()
+            .association_psk(&keys)
+            .map_err(|_| Error::Authentication)?;
+        let prologue = prologue(
+            context.carriage,
+            initiate.header_bytes,
+            Some(credential.peer()),
+            context.local.entity(),
+            context.binding,
+        );
+        let mut setup = Self::setup(context, terms, &prologue, rng);
+        setup.psk = Some(&psk);
+        setup.remote = credential.public_key();
+        let (handshake, payload) = Responder::receive(&setup, initiate.message)?;
+        let payload = InitiatePayload::decode(&payload)?;
+        if payload.initiator.is_some() {
+            return Err(Error::Unexpected);
+        }
+        let sender = Some((id, credential.clone()));
+        Ok(Self {
+            handshake,
+            payload,
+            terms,
+            remote: initiate.header.index,
+            sender,
+        })
+    }
+
+    /// `known`: the static key and the key id inside message 1 must belong to one entity.
+    fn receive_hidden(
+        context: &Context<'_>,
+        credentials: &Credentials,
+        initiate: &Initiate<'_>,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let terms = initiate.header.terms;
+        context.local.static_key().ok_or(Error::Authentication)?;
+        let prologue = prologue(
+            context.carriage,
+            initiate.header_bytes,
+            None,
+            context.local.entity(),
+            context.binding,
+        );
+        let setup = Self::setup(context, terms, &prologue, rng);
+        let (mut handshake, payload) = Responder::receive(&setup, initiate.message)?;
+        let payload = InitiatePayload::decode(&payload)?;
+        let claimed = handshake.claimed_static();
+        let sender = identify(credentials, terms, claimed, &payload, now);
+        let psk = match &sender {
+            Some((_, credential)) => {
+                let keys = credential.context(terms.profile, Role::Responder);
+                let psk = credential.key().association_psk(&keys);
+                Zeroizing::new(*psk.map_err(|_| Error::Authentication)?.expose_bytes())
+            }
+            // Same bytes, same time: a PSK that nobody has.
+            None => handshake::draw(rng),
+        };
+        handshake.set_psk(&psk)?;
+        Ok(Self {
+            handshake,
+            payload,
+            terms,
+            remote: initiate.header.index,
+            sender,
+        })
+    }
+
+    /// Who sent it, if we know them; proved only by the first record.
+    pub(crate) fn sender(&self) -> Option<(CredentialId, &Arc<Credential>)> {
+        self.sender
+            .as_ref()
+            .map(|(id, credential)| (*id, credential))
+    }
+
+    /// Answers: the Respond packet, and what was agreed on if the sender is known.
+    pub(crate) fn respond(
+        self,
+        context: &Context<'_>,
+        index: Option<Index>,
+        now: Now,
+    ) -> Result<(Vec<u8>, Option<Agreement>), Error> {
+        let no_clock = now.utc.is_none();
+        if no_clock && self.payload.no_clock {
+            return Err(Error::Expired);
+        }
+        let credential = self.sender.as_ref().map(|(_, credential)| credential);
+        let remaining = match credential {
+            Some(credential) => credential.remaining(now)?,
+            None => Some(Duration::from_secs(u32::MAX.into())),
+        };
+        let default = crate::Policy::default();
+        let policy = credential.map_or(&default, |credential| credential.policy());
+        let payload = RespondPayload {
+            index,
+            limits: policy.limits(),
+            no_clock,
+            remaining: remaining.filter(|_| self.payload.no_clock),
+        };
+        let mut packet = Packet::respond_header(self.remote);
+        let split = self.handshake.respond(&payload.encode(), &mut packet)?;
+        let Some((id, credential)) = self.sender else {
+            return Ok((packet, None));
+        };
+        let (send, receive, exporter) = split.into_master().into_association(
+            Role::Responder,
+            credential.peer(),
+            context.local.entity(),
+        );
+        let agreement = Agreement {
+            agreed: credential.policy().agree(self.payload.limits),
+            peer: Authenticated {
+                credential,
+                id,
+                session: self.payload.session,
+                terms: self.terms,
+                role: Role::Responder,
+            },
+            send,
+            receive,
+            exporter,
+            remaining,
+            owes_grant: false,
+            remote: self.remote,
+        };
+        Ok((packet, Some(agreement)))
+    }
+}
+
+/// Rule H3: the peer is the owner of the static key, and the key id must belong to that same
+/// entity, reference point and direction.
+fn identify(
+    credentials: &Credentials,
+    terms: Terms,
+    claimed: Option<PublicKey>,
+    payload: &InitiatePayload,
+    now: Now,
+) -> Option<(CredentialId, Arc<Credential>)> {
+    let (initiator, key_id) = payload.initiator.as_ref()?;
+    let owner = credentials.owner(&claimed?)?;
+    let (id, credential) = credentials.by_key(terms.point, *key_id)?;
+    let fits = initiator == owner
+        && credential.peer() == owner
+        && credential.public_key() == claimed
+        && credential.allows(terms, Role::Responder).is_ok()
+        && credential.remaining(now).is_ok();
+    fits.then(|| (id, credential.clone()))
+}

@@ -1,0 +1,218 @@
+use core::time::Duration;
+
+use refpoint_wire::{Limits, LogLimit};
+
+use crate::{Error, time::millis};
+
+/// How long an association may live and what it may carry (countermeasure CM10).
+///
+/// Both ends state theirs inside the handshake, and each enforces the smaller of both: a peer's
+/// value only shortens, and not below [`Policy::with_minimum_lifetime`].
+///
+/// | limit | default | at the limit |
+/// |---|---|---|
+/// | lifetime | 2^16 s (18 h) | closed; sealing stops a tenth earlier, refresh before half of it |
+/// | bytes a direction | 2^50 | closed |
+/// | messages a direction | 2^48 | closed |
+/// | failed opens an epoch key | 2^32 | refresh at once |
+/// | epoch | 2^20 records | keys are ratcheted, without a message |
+/// | ratchet | 120 s | the next record skips to the next epoch |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    limits: Limits,
+    ratchet: Option<Duration>,
+    keepalive: Option<Duration>,
+    minimum_lifetime: Duration,
+}
+
+pub(crate) const DEFAULT_LIFETIME: LogLimit = LogLimit::at_most(1 << 16);
+pub(crate) const DEFAULT_BYTES: LogLimit = LogLimit::at_most(1 << 50);
+pub(crate) const DEFAULT_MESSAGES: LogLimit = LogLimit::at_most(1 << 48);
+pub(crate) const DEFAULT_FAILED_OPENS: LogLimit = LogLimit::at_most(1 << 32);
+pub(crate) const DEFAULT_EPOCH_BITS: u8 = 20;
+
+/// Below this, a policy would let an attacker off the path force refreshes (rule R5).
+const LEAST_FAILED_OPENS: u64 = 1 << 30;
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            ratchet: Some(Duration::from_secs(120)),
+            keepalive: None,
+            minimum_lifetime: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Policy {
+    /// The hard limit of time, rounded down to a [`LogLimit`] of seconds; at least one second.
+    ///
+    /// # Errors
+    /// [`Error::Config`] below one second.
+    pub fn with_lifetime(mut self, lifetime: Duration) -> Result<Self, Error> {
+        if lifetime.as_secs() == 0 {
+            return Err(Error::Config("lifetime"));
+        }
+        self.limits.lifetime = unless(LogLimit::at_most(lifetime.as_secs()), DEFAULT_LIFETIME);
+        Ok(self)
+    }
+
+    /// The limit of payload bytes a direction, rounded down; at least 2^16.
+    ///
+    /// # Errors
+    /// [`Error::Config`] below 2^16.
+    pub fn with_bytes(mut self, bytes: u64) -> Result<Self, Error> {
+        if bytes < 1 << 16 {
+            return Err(Error::Config("bytes"));
+        }
+        self.limits.bytes = unless(LogLimit::at_most(bytes), DEFAULT_BYTES);
+        Ok(self)
+    }
+
+    /// The limit of records a direction, rounded down; at least 16.
+    ///
+    /// # Errors
+    /// [`Error::Config`] below 16.
+    pub fn with_messages(mut self, messages: u64) -> Result<Self, Error> {
+        if messages < 16 {
+            return Err(Error::Config("messages"));
+        }
+        self.limits.messages = unless(LogLimit::at_most(messages), DEFAULT_MESSAGES);
+        Ok(self)
+    }
+
+    /// Failed opens of one epoch key after which a refresh is started, rounded down.
+    ///
+    /// # Errors
+    /// [`Error::Config`] below 2^30: forged packets must not be a cheap way to force refreshes.
+    pub fn with_failed_opens(mut self, failed: u64) -> Result<Self, Error> {
+        if failed < LEAST_FAILED_OPENS {
+            return Err(Error::Config("failed opens"));
+        }
+        self.limits.failed_opens = unless(LogLimit::at_most(failed), DEFAULT_FAILED_OPENS);
+        Ok(self)
+    }
+
+    /// The binary logarithm of the records an epoch covers.
+    ///
+    /// # Errors
+    /// [`Error::Config`] outside 16 to 22.
+    pub fn with_epoch_bits(mut self, bits: u8) -> Result<Self, Error> {
+        if !(16..=22).contains(&bits) {
+            return Err(Error::Config("epoch bits"));
+        }
+        self.limits.epoch_bits = (bits != DEFAULT_EPOCH_BITS).then_some(bits);
+        Ok(self)
+    }
+
+    /// How long an epoch may last; `None`: only its records end it. At least two seconds.
+    ///
+    /// # Errors
+    /// [`Error::Config`] below two seconds: before a skip, a second of wide sequences is due.
+    pub fn with_ratchet(mut self, interval: Option<Duration>) -> Result<Self, Error> {
+        if interval.is_some_and(|interval| interval < Duration::from_secs(2)) {
+            return Err(Error::Config("ratchet"));
+        }
+        self.ratchet = interval;
+        Ok(self)
+    }
+
+    /// After how much silence to send an empty record, to keep a NAT's mapping; `None` (the
+    /// default) is right for sleepy devices (rule R8). At least one second.
+    ///
+    /// # Errors
+    /// [`Error::Config`] below one second.
+    pub fn with_keepalive(mut self, interval: Option<Duration>) -> Result<Self, Error> {
+        if interval.is_some_and(|interval| interval < Duration::from_secs(1)) {
+            return Err(Error::Config("keepalive"));
+        }
+        self.keepalive = interval;
+        Ok(self)
+    }
+
+    /// Below this a peer's offer does not shorten the lifetime.
+    #[must_use]
+    pub const fn with_minimum_lifetime(mut self, minimum: Duration) -> Self {
+        self.minimum_lifetime = minimum;
+        self
+    }
+
+    /// The hard limit of time.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.limits.lifetime.unwrap_or(DEFAULT_LIFETIME).value())
+    }
+
+    /// How long an epoch may last.
+    #[must_use]
+    pub const fn ratchet(&self) -> Option<Duration> {
+        self.ratchet
+    }
+
+    /// After how much silence an empty record is sent.
+    #[must_use]
+    pub const fn keepalive(&self) -> Option<Duration> {
+        self.keepalive
+    }
+
+    pub(crate) const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// What both ends enforce, given the peer's offer.
+    pub(crate) fn agree(&self, peer: Limits) -> Agreed {
+        let least = |own: Option<LogLimit>, peer: Option<LogLimit>, default: LogLimit| {
+            own.unwrap_or(default).min(peer.unwrap_or(default))
+        };
+        let own = self.limits;
+        let lifetime = least(own.lifetime, peer.lifetime, DEFAULT_LIFETIME);
+        let floor = LogLimit::at_most(self.minimum_lifetime.as_secs())
+            .min(own.lifetime.unwrap_or(DEFAULT_LIFETIME));
+        let floor_opens = LogLimit::at_most(LEAST_FAILED_OPENS);
+        Agreed {
+            lifetime: lifetime.max(floor),
+            bytes: least(own.bytes, peer.bytes, DEFAULT_BYTES).max(LogLimit::at_most(1 << 16)),
+            messages: least(own.messages, peer.messages, DEFAULT_MESSAGES)
+                .max(LogLimit::at_most(16)),
+            failed_opens: least(own.failed_opens, peer.failed_opens, DEFAULT_FAILED_OPENS)
+                .max(floor_opens),
+            epoch_bits: own
+                .epoch_bits
+                .unwrap_or(DEFAULT_EPOCH_BITS)
+                .min(peer.epoch_bits.unwrap_or(DEFAULT_EPOCH_BITS)),
+        }
+    }
+}
+
+fn unless(limit: LogLimit, default: LogLimit) -> Option<LogLimit> {
+    (limit != default).then_some(limit)
+}
+
+/// The limits of one association: five bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    lifetime: LogLimit,
+    bytes: LogLimit,
+    messages: LogLimit,
+    failed_opens: LogLimit,
+    pub(crate) epoch_bits: u8,
+}
+
+impl Agreed {
+    pub(crate) fn lifetime_millis(&self) -> u64 {
+        millis(Duration::from_secs(self.lifetime.value()))
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes.value()
+    }
+
+    pub(crate) const fn messages(&self) -> u64 {
+        self.messages.value()
+    }
+
+    pub(crate) const fn failed_opens(&self) -> u64 {
+        self.failed_opens.value()
+    }
+}

@@ -1,0 +1,93 @@
+//! Wiping what snow leaves: its state holds PSK, chaining key and hash in arrays of its own, which
+//! neither it nor a resolver wipes (Trail of Bits, TOB-SNOW-8).
+#![allow(
+    unsafe_code,
+    reason = "the bytes of a dropped value can only be wiped through its memory"
+)]
+
+use alloc::boxed::Box;
+use core::{
+    mem::MaybeUninit,
+    ops::{Deref, DerefMut},
+};
+
+use zeroize::Zeroize;
+
+/// A boxed value whose memory is wiped after the value is dropped.
+pub(crate) struct Scrubbed<T>(Box<MaybeUninit<T>>);
+
+impl<T> Scrubbed<T> {
+    /// Boxes what `make` returns. Copies that the compiler left on the stack are the caller's:
+    /// see [`bleach_stack`].
+    pub(crate) fn try_new<E>(make: impl FnOnce() -> Result<T, E>) -> Result<Self, E> {
+        let mut place = Box::new(MaybeUninit::uninit());
+        place.write(make()?);
+        Ok(Self(place))
+    }
+}
+
+impl<T> Deref for Scrubbed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the value was written in `try_new` and lives until `drop`.
+        unsafe { self.0.assume_init_ref() }
+    }
+}
+
+impl<T> DerefMut for Scrubbed<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`; `&mut self` makes it exclusive.
+        unsafe { self.0.assume_init_mut() }
+    }
+}
+
+impl<T> Drop for Scrubbed<T> {
+    fn drop(&mut self) {
+        // SAFETY: the value is initialised and never used again.
+        unsafe { drop_and_wipe(&mut self.0) };
+    }
+}
+
+/// Drops the value in `place` and wipes its bytes.
+///
+/// # Safety
+/// `place` is initialised, and its value is not used again.
+unsafe fn drop_and_wipe<T>(place: &mut MaybeUninit<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { place.assume_init_drop() };
+    let bytes: *mut MaybeUninit<u8> = place.as_mut_ptr().cast();
+    // SAFETY: `place` spans size_of::<T>() bytes, any of which may be viewed as uninitialised, and
+    // it is borrowed exclusively.
+    unsafe { core::slice::from_raw_parts_mut(bytes, size_of::<T>()) }.zeroize();
+}
+
+/// Bytes of stack that a handshake step may have used below its caller's frame.
+const STACK: usize = if cfg!(target_os = "none") {
+    2 * 1024
+} else {
+    16 * 1024
+};
+
+/// Overwrites the stack below the caller, where copies of keys may have been left.
+#[inline(never)]
+pub(crate) fn bleach_stack() {
+    let mut stack = [0_u8; STACK];
+    stack.zeroize();
+    core::hint::black_box(&stack);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_dropped_value_is_zero() {
+        let mut place = MaybeUninit::new([0xa5_u8; 64]);
+        // SAFETY: `place` is initialised and only its bytes are looked at afterwards.
+        unsafe { drop_and_wipe(&mut place) };
+        // SAFETY: wiping has initialised every byte, to zero.
+        let bytes = unsafe { place.assume_init() };
+        assert_eq!(bytes, [0; 64]);
+    }
+}

@@ -1,0 +1,122 @@
+use refpoint_wire::Sequence;
+
+use crate::{Error, schedule::Traffic};
+
+/// Records of a new epoch that state four bytes of their sequence (rule R1).
+const WIDE_AT_START: u64 = 32;
+/// Every such record states four bytes, so that a receiver finds its way back after any outage.
+const WIDE_EVERY: u64 = 32;
+/// After so much silence, and so long before a planned skip, sequences are wide; in milliseconds.
+const SILENCE: u64 = 5_000;
+const BEFORE_SKIP: u64 = 1_000;
+
+/// The sending direction of an association: its traffic secret and its sequence (rules R1, R2).
+#[derive(Debug)]
+pub(crate) struct Sender {
+    traffic: Traffic,
+    /// The sequence of the next record.
+    next: u64,
+    /// The epoch of `traffic`.
+    epoch: u64,
+    /// When the epoch began and the last record went out, in milliseconds.
+    epoch_since: u64,
+    last_sent: u64,
+    /// Payload bytes and records sealed, for the limits.
+    bytes: u64,
+    records: u64,
+    /// Up to this sequence, records are wide.
+    wide_until: u64,
+    /// Where the expanded key was cached last.
+    pub(crate) cached_at: u32,
+    bits: u8,
+}
+
+/// What the next record will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Next {
+    pub(crate) sequence: Sequence,
+    pub(crate) epoch: u64,
+    /// Four bytes of sequence instead of two (datagrams).
+    pub(crate) wide: bool,
+    /// The sequence is a skip to the next epoch (streams say so).
+    pub(crate) boundary: bool,
+}
+
+impl Sender {
+    pub(crate) const fn new(traffic: Traffic, bits: u8, now: u64) -> Self {
+        Self {
+            traffic,
+            next: 0,
+            epoch: 0,
+            epoch_since: now,
+            last_sent: now,
+            bytes: 0,
+            records: 0,
+            wide_until: WIDE_AT_START,
+            cached_at: u32::MAX,
+            bits,
+        }
+    }
+
+    /// Chooses the sequence of the next record and ratchets to its epoch.
+    ///
+    /// The sequence is spent even if the record is then not sent.
+    pub(crate) fn advance(&mut self, now: u64, ratchet: Option<u64>) -> Result<Next, Error> {
+        let age = now.saturating_sub(self.epoch_since);
+        let mut boundary = false;
+        // Nothing to leave behind in an epoch that has carried nothing.
+        let started = self.next > self.epoch << self.bits;
+        let within = self.epoch == self.next >> self.bits;
+        if started && within && ratchet.is_some_and(|interval| age >= interval) {
+            self.next = (self.epoch + 1) << self.bits;
+            boundary = true;
+        }
+        let sequence = Sequence::new(self.next).map_err(|_| Error::Limit("sequence"))?;
+        if self.epoch < self.next >> self.bits {
+            self.traffic.ratchet();
+            self.epoch += 1;
+            self.epoch_since = now;
+            self.wide_until = self.next + WIDE_AT_START;
+        }
+        let skip_soon = ratchet.is_some_and(|interval| age + BEFORE_SKIP >= interval);
+        let wide = self.next % WIDE_EVERY == 0
+            || self.next < self.wide_until
+            || skip_soon
+            || now.saturating_sub(self.last_sent) >= SILENCE;
+        self.next += 1;
+        self.last_sent = now;
+        Ok(Next {
+            sequence,
+            epoch: self.epoch,
+            wide,
+            boundary,
+        })
+    }
+
+    /// Makes the next records wide: the path has changed.
+    pub(crate) fn widen(&mut self) {
+        self.wide_until = self.next + WIDE_AT_START;
+    }
+
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.records += 1;
+    }
+
+    pub(crate) const fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Records and payload bytes sealed, for the limits.
+    pub(crate) const fn usage(&self) -> (u64, u64) {
+        (self.records, self.bytes)
+    }
+
+    pub(crate) const fn last_sent(&self) -> u64 {
+        self.last_sent
+    }
+
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}

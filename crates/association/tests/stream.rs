@@ -1,0 +1,207 @@
+//! Associations on streams: handshake, records, ratchet, limits, and an end that is authenticated.
+
+#[path = "support/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use refpoint_association::{CloseReason, Error, Opened, Policy};
+use refpoint_keys::Profile;
+use support::{BACKENDS, StreamPair, now};
+
+fn frames(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    while let Some(prefix) = bytes.first_chunk::<2>() {
+        let (frame, rest) = bytes.split_at(2 + usize::from(u16::from_be_bytes(*prefix)));
+        frames.push(frame.to_vec());
+        bytes = rest;
+    }
+    frames
+}
+
+#[test]
+fn every_profile_suite_and_backend_carries_data_both_ways() {
+    for backend in BACKENDS {
+        for profile in [Profile::Psk, Profile::Pinned, Profile::Known] {
+            for suite in support::SUITES {
+                let mut pair = StreamPair::new(backend, profile, suite, Policy::default());
+                pair.deliver_to_responder(b"up");
+                pair.deliver_to_initiator(b"down");
+                assert_eq!(pair.responder.peer().entity().as_str(), support::INITIATOR);
+                assert_eq!(pair.initiator.peer().entity().as_str(), support::RESPONDER);
+            }
+        }
+    }
+}
+
+#[test]
+fn both_ends_export_the_same_key_material() {
+    let pair = StreamPair::default();
+    let (mut a, mut b) = ([0; 48], [0; 48]);
+    pair.initiator.export(b"label", b"context", &mut a);
+    pair.responder.export(b"label", b"context", &mut b);
+    assert_eq!(a, b);
+    pair.responder.export(b"label", b"other", &mut b);
+    assert_ne!(a, b);
+}
+
+#[test]
+fn a_flipped_bit_poisons_the_stream() {
+    let mut pair = StreamPair::default();
+    let mut out = Vec::new();
+    pair.initiator
+        .send(now(1), b"data", &mut out)
+        .expect("may send");
+    out[5] ^= 1;
+    let failed = pair.responder.receive(now(1), &mut out, &mut Vec::new());
+    assert_eq!(failed.expect_err("does not open"), Error::Authentication);
+}
+
+#[test]
+fn a_repeated_or_reordered_record_is_refused() {
+    let mut pair = StreamPair::default();
+    let mut out = Vec::new();
+    pair.initiator
+        .send(now(1), b"one", &mut out)
+        .expect("may send");
+    pair.initiator
+        .send(now(1), b"two", &mut out)
+        .expect("may send");
+    let frames = frames(&out);
+    let mut second = frames[1].clone();
+    assert!(
+        pair.responder
+            .receive(now(1), &mut second, &mut Vec::new())
+            .is_err()
+    );
+    let mut pair = StreamPair::default();
+    let mut out = Vec::new();
+    pair.initiator
+        .send(now(1), b"one", &mut out)
+        .expect("may send");
+    let mut again = out.clone();
+    pair.responder
+        .receive(now(1), &mut out, &mut Vec::new())
+        .expect("opens");
+    assert!(
+        pair.responder
+            .receive(now(1), &mut again, &mut Vec::new())
+            .is_err()
+    );
+}
+
+#[test]
+fn keys_are_ratcheted_by_time_without_a_message() {
+    let policy = Policy::default()
+        .with_ratchet(Some(Duration::from_secs(10)))
+        .expect("valid");
+    let mut pair = StreamPair::with_policy(policy);
+    pair.deliver_to_responder(b"epoch 0");
+    pair.at(11);
+    pair.deliver_to_responder(b"epoch 1");
+    pair.deliver_to_responder(b"still 1");
+    pair.at(1000);
+    pair.deliver_to_responder(b"epoch 2");
+    assert_eq!(pair.initiator.epochs().0, 2);
+    assert_eq!(pair.responder.epochs().1, 2);
+}
+
+#[test]
+fn keys_are_ratcheted_by_records() {
+    let policy = Policy::default()
+        .with_epoch_bits(16)
+        .expect("valid")
+        .with_ratchet(None);
+    let mut pair = StreamPair::with_policy(policy.expect("valid"));
+    for _ in 0..(1 << 16) + 10 {
+        pair.deliver_to_responder(b"");
+    }
+    assert_eq!(pair.responder.epochs().1, 1);
+}
+
+#[test]
+fn nothing_is_sealed_or_opened_after_the_hard_limit() {
+    let policy = Policy::default()
+        .with_lifetime(Duration::from_secs(100))
+        .expect("valid");
+    let mut pair = StreamPair::with_policy(policy);
+    let mut out = Vec::new();
+    pair.initiator
+        .send(now(1), b"early", &mut out)
+        .expect("may send");
+    assert_eq!(
+        pair.initiator.send(now(96), b"late", &mut Vec::new()),
+        Err(Error::Limit("time"))
+    );
+    let late = pair.responder.receive(now(101), &mut out, &mut Vec::new());
+    assert_eq!(late.expect_err("too late"), Error::Limit("time"));
+}
+
+#[test]
+fn the_timeout_closes_before_the_hard_limit_and_says_why() {
+    let policy = Policy::default()
+        .with_lifetime(Duration::from_secs(100))
+        .expect("valid");
+    let mut pair = StreamPair::with_policy(policy);
+    let mut out = Vec::new();
+    let due = refpoint_association::Now {
+        monotonic: pair.initiator.next_timeout(),
+        ..now(0)
+    };
+    assert!(pair.initiator.handle_timeout(due, &mut out));
+    let closed = pair
+        .responder
+        .receive(due, &mut out, &mut Vec::new())
+        .expect("opens");
+    assert_eq!(closed, Opened::Closed(CloseReason::Limit));
+    assert_eq!(pair.responder.end(), Ok(CloseReason::Limit));
+}
+
+#[test]
+fn an_end_without_a_close_is_an_error_of_its_own() {
+    let mut pair = StreamPair::default();
+    assert_eq!(pair.responder.end(), Err(Error::Truncated));
+    let mut out = Vec::new();
+    pair.initiator
+        .close(now(1), CloseReason::Done, &mut out)
+        .expect("may close");
+    pair.responder
+        .receive(now(1), &mut out, &mut Vec::new())
+        .expect("opens");
+    assert_eq!(pair.responder.end(), Ok(CloseReason::Done));
+}
+
+#[test]
+fn the_responder_sends_nothing_before_the_first_record() {
+    let (mut responder, confirm) = support::unconfirmed_responder();
+    assert_eq!(
+        responder.send(now(0), b"early", &mut Vec::new()),
+        Err(Error::NotConfirmed)
+    );
+    let mut out = Vec::new();
+    let mut confirm = confirm;
+    responder
+        .receive(now(0), &mut confirm, &mut out)
+        .expect("confirms");
+    assert!(!out.is_empty(), "the confirmation is answered");
+    responder.send(now(0), b"now", &mut out).expect("may send");
+}
+
+#[test]
+fn the_message_limit_ends_the_association() {
+    let policy = Policy::default().with_messages(20).expect("valid");
+    let mut pair = StreamPair::with_policy(policy);
+    let sent = (0..40).take_while(|_| {
+        let mut out = Vec::new();
+        pair.initiator.send(now(1), b"x", &mut out).is_ok()
+    });
+    let sent = sent.count();
+    assert!((15..=20).contains(&sent), "{sent} records were sent");
+}
+
+#[test]
+fn a_wrong_key_or_identity_does_not_authenticate() {
+    for (what, error) in support::mismatched_handshakes() {
+        assert!(matches!(error, Error::Authentication), "{what}: {error}");
+    }
+}

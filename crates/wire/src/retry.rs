@@ -1,0 +1,52 @@
+use alloc::vec::Vec;
+
+use crate::{
+    Cookie, Error, Index,
+    packet::{PacketType, Reader, push_index},
+};
+
+/// The first 8 bytes of the SHA-256 of a packet: names the packet that is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PacketHash(pub [u8; 8]);
+
+/// The stateless answer of a loaded responder: never larger than what it answers.
+///
+/// ```text
+/// type(1) | receiver's index(0-4) | packet hash(8) | cookie(16)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The index of the initiator; none on streams.
+    pub index: Option<Index>,
+    /// Which Initiate it answers.
+    pub echo: PacketHash,
+    /// What the next Initiate must carry.
+    pub cookie: Cookie,
+}
+
+impl Retry {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32);
+        out.push(PacketType::Retry.byte(self.index.map_or(0, Index::wire_len)));
+        push_index(&mut out, self.index);
+        out.extend_from_slice(&self.echo.0);
+        out.extend_from_slice(&self.cookie.0);
+        out
+    }
+
+    pub(crate) fn parse(index_len: usize, mut reader: Reader<'_>) -> Result<Self, Error> {
+        let index = reader.index(index_len)?;
+        let echo = PacketHash(reader.array("packet hash")?);
+        let cookie = Cookie(reader.array("cookie")?);
+        if !reader.0.is_empty() {
+            return Err(Error::Range("retry"));
+        }
+        Ok(Self {
+            index,
+            echo,
+            cookie,
+        })
+    }
+}
