@@ -4,6 +4,7 @@ pub mod config;
 mod drain;
 pub mod http;
 pub mod key_file;
+pub mod pcap;
 mod utc;
 
 pub use drain::{Drain, DrainSignal};
