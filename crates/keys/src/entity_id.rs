@@ -169,7 +169,7 @@ impl EntityId {
     /// Whether the id's CSE ([`EntityId::cse`]) is `cse`: `cse` itself or an AE named at it.
     #[must_use]
     pub fn is_at(&self, cse: &Self) -> bool {
-        cse.kind() == EntityKind::Cse && self.cse_part() == Some(cse.as_str())
+        self.cse_part() == Some(cse.as_str())
     }
 
     fn cse_part(&self) -> Option<&str> {

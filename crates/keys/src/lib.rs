@@ -84,7 +84,8 @@
 //! # Secrets
 //! Keys cannot be copied or compared, so each is where it was put and nowhere else; share a
 //! [`ConnectionKey`] by `Arc`. They lie on the heap at one place, which is wiped when they are
-//! dropped. Their bytes leave by `expose_bytes` only. What the primitives leave on the *stack* while
+//! dropped. Their bytes leave by `expose_bytes` only. An array passed to a constructor is wiped, the
+//! caller's own copy of it (arrays are `Copy`) is the caller's to wipe. What the primitives leave on the *stack* while
 //! they compute is not wiped here: `sha2` and `hmac` wipe their states, not every temporary.
 //!
 //! ```compile_fail,E0599
@@ -117,13 +118,13 @@
 //! * TS-0003's handshakes (TLS exporters, `ESPrim`): only the derivations that lead into this tree.
 //!
 //! # Features
-//! `std` (default) only adds `std` to the error's crate. `normalize` brings ids to NFKC; its tables
+//! `std` (default) only switches on the `std` of `thiserror`. `normalize` brings ids to NFKC; its tables
 //! cost 130 kB. Without both the crate is `no_std` with `alloc`.
 #![no_std]
 
 extern crate alloc;
 
-#[cfg(any(feature = "std", test))]
+#[cfg(test)]
 extern crate std;
 
 mod application_key;

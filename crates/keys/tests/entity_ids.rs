@@ -210,7 +210,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn what_is_displayed_parses_to_the_same_id(id in any_id()) {
-        prop_assert_eq!(EntityId::parse(&id.to_string()), Ok(id.clone()));
+        prop_assert_eq!(EntityId::parse(&format!("{id}")), Ok(id.clone()));
     }
 
     #[test]
