@@ -5,8 +5,8 @@
 //! every time. As functions here, stable compiles the bodies and `cargo test` replays every seed
 //! and every past crash through them; `cargo +nightly fuzz run TARGET` explores further.
 //!
-//! To add the target `keys_ids`: its body here and in [`TARGETS`], three lines in
-//! `fuzz_targets/keys_ids.rs`, a `[[bin]]` in `Cargo.toml`, and seeds in `seeds/keys_ids/`. The
+//! To add the target `keys_entity_id`: its body here and in [`TARGETS`], three lines in
+//! `fuzz_targets/keys_entity_id.rs`, a `[[bin]]` in `Cargo.toml`, and seeds in `seeds/keys_entity_id/`. The
 //! tests say what is missing.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
@@ -14,10 +14,12 @@
 mod input;
 mod keys;
 mod mutation;
+mod wire;
 
 pub use input::Input;
-pub use keys::{keys_derivation, keys_ids, keys_key_ids, keys_validity};
+pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
+pub use wire::{wire_control, wire_frame, wire_packet, wire_payload, wire_record};
 
 use std::{env, fs, io};
 
@@ -27,9 +29,14 @@ pub type Body = fn(&[u8]);
 /// Every target and its body.
 pub const TARGETS: &[(&str, Body)] = &[
     ("keys_derivation", keys_derivation),
-    ("keys_ids", keys_ids),
-    ("keys_key_ids", keys_key_ids),
+    ("keys_entity_id", keys_entity_id),
+    ("keys_key_id", keys_key_id),
     ("keys_validity", keys_validity),
+    ("wire_control", wire_control),
+    ("wire_frame", wire_frame),
+    ("wire_packet", wire_packet),
+    ("wire_payload", wire_payload),
+    ("wire_record", wire_record),
 ];
 
 /// Feeds each file named on the command line to `body`: how a crash is looked at on stable.
