@@ -3,8 +3,10 @@
 pub mod config;
 mod drain;
 pub mod http;
+pub mod inspect;
 pub mod key_file;
 pub mod pcap;
+pub mod tap;
 mod utc;
 
 pub use drain::{Drain, DrainSignal};
