@@ -25,12 +25,14 @@ pub(crate) struct Options {
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// Cheap ones first. Those that build alike stand together: they share the target directory.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 10] = [
     ("fmt", fmt),
     ("tidy", tidy::run),
+    ("deny", deny),
     ("clippy", clippy),
     ("test", test),
     ("doc", doc),
+    ("oldest", oldest),
     ("thumb", thumb::run),
     ("package", package::run),
     ("fuzz", || fuzz::run(FUZZ_SECONDS, &[])),
@@ -93,6 +95,36 @@ fn clippy() -> anyhow::Result<()> {
         "warnings",
     ];
     shell::run(shell::cargo().args(clippy))
+}
+
+/// Licences and origins of what we build on.
+fn deny() -> anyhow::Result<()> {
+    let deny = ["deny", "--config", ".cargo/deny.toml", "--workspace"];
+    shell::run(
+        shell::cargo()
+            .args(deny)
+            .args(["check", "bans", "licenses", "sources"]),
+    )
+}
+
+/// The oldest Rust that the manifests promise; nothing to do when it is the one in use.
+fn oldest() -> anyhow::Result<()> {
+    let metadata = shell::metadata()?;
+    let version = metadata["packages"][0]["rust_version"].as_str();
+    let version = version.context("the packages have no rust-version")?;
+    let used = shell::output(shell::cargo().arg("--version"))?;
+    if used.starts_with(&format!("cargo {version}")) {
+        eprintln!("Rust {version} is in use: every other step builds with it");
+        return Ok(());
+    }
+    shell::run(shell::command("rustup").args([
+        "toolchain",
+        "install",
+        "--profile",
+        "minimal",
+        version,
+    ]))?;
+    shell::run(shell::cargo_of(version).args(["check", "--workspace"]))
 }
 
 /// The command that the README names.

@@ -1,7 +1,6 @@
 //! `cargo xtask package`: every published crate stands alone.
 
 use anyhow::Context as _;
-use serde_json::Value;
 
 use crate::shell;
 
@@ -24,18 +23,29 @@ pub(crate) fn run() -> anyhow::Result<()> {
         }
     }
     let mut package = shell::cargo();
-    package.args(["package", "--allow-dirty"]);
+    package
+        .args(["package", "--allow-dirty"])
+        .args(SAME_PROFILE);
     for name in &packages {
         package.args(["--package", name]);
     }
     shell::run(&mut package)
 }
 
+/// A packaged crate lies outside of the workspace and its profile; with the same profile it finds
+/// most of its dependencies built.
+const SAME_PROFILE: [&str; 6] = [
+    "--config",
+    "profile.dev.debug=false",
+    "--config",
+    "profile.dev.opt-level=1",
+    "--config",
+    "profile.dev.package.'*'.opt-level=2",
+];
+
 /// The packages of the workspace that may be published.
 fn published() -> anyhow::Result<Vec<String>> {
-    let metadata =
-        shell::output(shell::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: Value = serde_json::from_str(&metadata)?;
+    let metadata = shell::metadata()?;
     let packages = metadata["packages"]
         .as_array()
         .context("cargo metadata has no packages")?;

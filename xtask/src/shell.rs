@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use serde_json::Value;
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
@@ -61,6 +62,12 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
         bail!("`{shown}` failed: {}", output.status);
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{shown}` printed no text"))
+}
+
+/// What cargo knows of the workspace's own packages.
+pub(crate) fn metadata() -> anyhow::Result<Value> {
+    let metadata = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    serde_json::from_str(&metadata).context("cargo metadata printed no JSON")
 }
 
 fn shown(command: &Command) -> String {

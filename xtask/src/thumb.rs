@@ -12,7 +12,7 @@ const CRATES: [(&str, &[&str]); 5] = [
     ("refpoint-wire", &[]),
     ("refpoint-primitive", &[]),
     ("refpoint-association", &["rustcrypto"]),
-    ("refpoint-x", &["refpoint-association/rustcrypto"]),
+    ("refpoint-x", &[]),
 ];
 
 /// Checks each crate for the target, which is added when it is missing.

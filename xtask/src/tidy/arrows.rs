@@ -10,7 +10,7 @@ const PREFIX: &str = "refpoint-";
 
 /// A crate and those of ours that it may depend on; who stands further down is never allowed above.
 ///
-/// In tests it may use `sim`, too.
+/// In tests it may use `sim`, too, and itself with other features.
 const ARROWS: [(&str, &[&str]); 10] = [
     ("sim", &[]),
     ("keys", &[]),
@@ -118,7 +118,7 @@ pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
         for dependency in &package.dependencies {
             match dependency.name.strip_prefix(PREFIX) {
                 Some(ours) => {
-                    let in_tests = dependency.tests_only && ours == "sim";
+                    let in_tests = dependency.tests_only && (ours == "sim" || ours == name);
                     if !allowed.contains(&ours) && !in_tests {
                         let advice = format!("{name} must not depend on {ours}");
                         findings.push(Finding::new(&place, advice));
@@ -168,6 +168,10 @@ mod tests {
     #[test]
     fn the_simulator_is_for_tests() {
         assert_eq!(findings("refpoint-association", "refpoint-sim", true), 0);
+        assert_eq!(
+            findings("refpoint-association", "refpoint-association", true),
+            0
+        );
         assert_eq!(findings("refpoint-association", "refpoint-sim", false), 1);
     }
 

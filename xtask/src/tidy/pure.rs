@@ -13,26 +13,20 @@ const OUTSIDE: [&str; 9] = [
 ];
 
 /// Names that reach outside wherever they come from; `HashMap`'s default state draws entropy.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 13] = [
     "HashMap",
     "HashSet",
-    "Instant",
-    "OnceLock",
+    "Instant::now",
     "OsRng",
     "RandomState",
     "SysRng",
     "SystemTime",
-    "TcpListener",
-    "TcpStream",
-    "UdpSocket",
-    "UnixStream",
     "dbg!",
     "eprint!",
     "eprintln!",
     "getrandom",
     "print!",
     "println!",
-    "thread_rng",
 ];
 
 /// Every pure crate says so to the compiler.
@@ -135,7 +129,7 @@ mod tests {
             "use std::{\n    fmt, net::SocketAddr,\n};",
             "let a = std :: fs::read(p);",
             "let a = std::env::var(p);",
-            "fn f(now: Instant) {}",
+            "let now = Instant::now();",
             "let map = HashMap::new();",
             "getrandom::fill(&mut bytes)?;",
             "println!();",
@@ -152,7 +146,7 @@ mod tests {
         );
         assert_eq!(count("#[cfg(test)]\nmod tests { use std::fs; }"), 0);
         assert_eq!(count("use std::{collections::BTreeMap, error::Error};"), 0);
-        assert_eq!(count("fn f(instant: u8, println: u8) {}"), 0);
+        assert_eq!(count("fn f(instant: Instant, println: u8) {}"), 0);
     }
 
     #[test]
