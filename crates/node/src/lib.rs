@@ -1,12 +1,20 @@
 //! The refpoint node: a sidecar that secures the reference points of an unmodified CSE.
 
+mod carried;
+mod carrier;
 pub mod config;
 mod drain;
+mod egress;
 pub mod http;
+mod ingress;
 pub mod inspect;
 pub mod key_file;
 pub mod pcap;
 pub mod tap;
 mod utc;
 
+pub use carried::{refusal, request_from_carried, request_to_carry, response_from_carried, response_to_carry};
+pub use carrier::Carrier;
 pub use drain::{Drain, DrainSignal};
+pub use egress::Egress;
+pub use ingress::{BearerError, BearerToken, Ingress};
