@@ -11,11 +11,13 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
+mod association;
 mod input;
 mod keys;
 mod mutation;
 mod wire;
 
+pub use association::{association_handshake, association_stream};
 pub use input::Input;
 pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
@@ -28,6 +30,8 @@ pub type Body = fn(&[u8]);
 
 /// Every target and its body.
 pub const TARGETS: &[(&str, Body)] = &[
+    ("association_handshake", association_handshake),
+    ("association_stream", association_stream),
     ("keys_derivation", keys_derivation),
     ("keys_entity_id", keys_entity_id),
     ("keys_key_id", keys_key_id),
