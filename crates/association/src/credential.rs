@@ -221,6 +221,7 @@ pub struct CredentialId(u32);
 pub struct Credentials {
     entries: BTreeMap<CredentialId, Arc<Credential>>,
     by_key: BTreeMap<(ReferencePoint, KeyId), CredentialId>,
+    by_peer: BTreeMap<(EntityId, ReferencePoint), Vec<CredentialId>>,
     owners: BTreeMap<PublicKey, EntityId>,
     next: u32,
 }
@@ -257,6 +258,10 @@ impl Credentials {
         let id = CredentialId(self.next);
         self.next = self.next.checked_add(1).ok_or(Error::Full("credentials"))?;
         self.by_key.insert(key, id);
+        self.by_peer
+            .entry((credential.peer.clone(), credential.point()))
+            .or_default()
+            .push(id);
         self.entries.insert(id, Arc::new(credential));
         Ok(id)
     }
@@ -265,6 +270,12 @@ impl Credentials {
     pub fn remove(&mut self, id: CredentialId) -> Option<Arc<Credential>> {
         let removed = self.entries.remove(&id)?;
         self.by_key.remove(&(removed.point(), removed.key_id()));
+        if let Some(ids) = self
+            .by_peer
+            .get_mut(&(removed.peer.clone(), removed.point()))
+        {
+            ids.retain(|other| *other != id);
+        }
         if let Some(public) = removed.public_key {
             let shared = self
                 .entries
@@ -299,6 +310,14 @@ impl Credentials {
     ) -> Option<(CredentialId, &Arc<Credential>)> {
         let id = *self.by_key.get(&(point, key_id))?;
         Some((id, self.entries.get(&id)?))
+    }
+
+    /// The credentials of this entity at this reference point, the oldest first.
+    #[must_use]
+    pub fn of_peer(&self, peer: &EntityId, point: ReferencePoint) -> &[CredentialId] {
+        self.by_peer
+            .get(&(peer.clone(), point))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The entity that owns this static key.

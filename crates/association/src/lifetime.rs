@@ -30,6 +30,11 @@ impl Lifetime {
         self.hard = self.hard.min(now.saturating_add(millis(remaining)));
     }
 
+    /// From when it counts.
+    pub(crate) const fn since(&self) -> u64 {
+        self.since
+    }
+
     /// When opening stops and all secrets go.
     pub(crate) const fn hard(&self) -> u64 {
         self.hard
@@ -38,6 +43,11 @@ impl Lifetime {
     /// When sealing stops.
     pub(crate) const fn last_seal(&self) -> u64 {
         self.hard - (self.hard - self.since) / 10
+    }
+
+    /// When to close: the last instant at which the close itself may be sealed.
+    pub(crate) const fn close(&self) -> u64 {
+        self.last_seal().saturating_sub(1)
     }
 
     /// Half-way: the responder asks for a refresh, and an initiator should have made one.

@@ -189,10 +189,6 @@ impl Offer {
             remote: payload.index,
         })
     }
-
-    pub(crate) const fn wanted(&self) -> &Wanted {
-        &self.wanted
-    }
 }
 
 impl fmt::Debug for Offer {

@@ -1,0 +1,384 @@
+//! Associations on datagrams: many of them, behind one socket.
+
+use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
+use core::{net::SocketAddr, time::Duration};
+
+use rand_core::CryptoRng;
+use refpoint_wire::{Packet, PacketHash, Refuse};
+use sha2::{Digest, Sha256};
+
+use self::{
+    association::{Association, NONE},
+    attempt::Attempt,
+    half_open::HalfOpen,
+    slots::{Slot, Slots},
+};
+use crate::{
+    Authenticated, Credential, CredentialId, Credentials, Error, Local, Now,
+    bucket::Bucket,
+    contexts::{Contexts, Owner},
+    cookie::CookieKey,
+    time::millis,
+};
+
+mod association;
+mod attempt;
+mod config;
+mod control;
+mod half_open;
+mod outbox;
+mod receiving;
+mod responding;
+mod sending;
+mod slots;
+mod succession;
+mod timeouts;
+
+pub use config::Config;
+pub use outbox::{AssociationId, AttemptId, Event, Outbox};
+
+/// Marks the timer of an attempt; without it, the number is a slot's.
+const ATTEMPT: u64 = 1 << 63;
+
+/// What an end point has done and dropped. Counters only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Handshakes answered.
+    pub answered: u64,
+    /// Initiates answered by a Retry.
+    pub retried: u64,
+    /// Packets that are no packets, or are not expected.
+    pub malformed: u64,
+    /// Handshake messages that did not authenticate.
+    pub unauthenticated: u64,
+    /// Records that did not open.
+    pub unopened: u64,
+    /// Records that were replays, too old or too far ahead.
+    pub replayed: u64,
+    /// Records for no association.
+    pub unknown: u64,
+    /// Packets dropped to bound what strangers cost.
+    pub limited: u64,
+    /// Records delivered or understood.
+    pub opened: u64,
+}
+
+/// All associations of one entity behind one datagram socket.
+///
+/// It reads no clock and no socket: the caller passes the time, the packets and the randomness,
+/// and an [`Outbox`] that takes what comes out. The caller's loop is: wait for a packet or for
+/// [`next_timeout`](Self::next_timeout), then call [`receive`](Self::receive) or
+/// [`handle_timeout`](Self::handle_timeout).
+#[derive(Debug)]
+pub struct Endpoint {
+    config: Config,
+    local: Local,
+    credentials: Credentials,
+    slots: Slots,
+    timers: BTreeSet<(u64, u64)>,
+    /// The first association of each credential that has any.
+    heads: BTreeMap<CredentialId, u32>,
+    attempts: BTreeMap<u64, Attempt>,
+    half_open: HalfOpen,
+    contexts: Contexts,
+    cookie: CookieKey,
+    handshakes: Bucket,
+    retries: Bucket,
+    refusals: Bucket,
+    strays: Bucket,
+    hints: Bucket,
+    scratch: Vec<u8>,
+    serial: u64,
+    statistics: Statistics,
+}
+
+impl Endpoint {
+    /// An end point of `local`. The randomness makes its cookie key.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        local: Local,
+        credentials: Credentials,
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
+        Self {
+            slots: Slots::new(config.index_len),
+            contexts: Contexts::new(config.contexts),
+            handshakes: Bucket::new(config.handshakes_per_second, config.handshakes_per_second),
+            retries: Bucket::new(20_000, 2_000),
+            refusals: Bucket::new(100, 20),
+            strays: Bucket::new(1_000, 1_000),
+            hints: Bucket::new(10, 10),
+            cookie: CookieKey::new(rng),
+            timers: BTreeSet::new(),
+            heads: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            half_open: HalfOpen::default(),
+            scratch: Vec::with_capacity(config.max_datagram),
+            serial: 0,
+            statistics: Statistics::default(),
+            config,
+            local,
+            credentials,
+        }
+    }
+
+    /// Takes in a packet that was received from `from`. The packet is opened in place.
+    ///
+    /// Nothing that comes from outside is an error of this call: what does not authenticate is
+    /// dropped and counted, see [`statistics`](Self::statistics).
+    pub fn receive(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        from: SocketAddr,
+        packet: &mut [u8],
+        out: &mut dyn Outbox,
+    ) {
+        match Packet::parse(packet) {
+            Ok(Packet::Record(record)) => self.receive_record(now, rng, from, record, packet, out),
+            Ok(Packet::Initiate(initiate)) => {
+                self.receive_initiate(now, rng, from, packet, &initiate, out);
+            }
+            Ok(Packet::Respond { index, message }) => {
+                self.receive_respond(now, rng, None, index, message, out);
+            }
+            Ok(Packet::Retry(retry)) => self.receive_retry(now, rng, from, &retry, out),
+            Ok(Packet::Refuse(refuse)) => self.receive_refuse(now, rng, from, &refuse, out),
+            Err(refpoint_wire::Error::Version(_)) => self.refuse_version(now, from, packet, out),
+            Err(_) => self.statistics.malformed += 1,
+        }
+    }
+
+    /// Names the versions spoken here: never more bytes than were received, and seldom.
+    fn refuse_version(&mut self, now: Now, from: SocketAddr, packet: &[u8], out: &mut dyn Outbox) {
+        self.statistics.malformed += 1;
+        let refuse = Refuse::version(packet_hash(packet)).encode();
+        if refuse.len() <= packet.len() && self.refusals.take(now.millis()) {
+            out.transmit(from, &refuse);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called, in monotonic time.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let attempts_and_associations = self.timers.first().map(|(at, _)| *at);
+        let next = attempts_and_associations
+            .into_iter()
+            .chain(self.half_open.deadline())
+            .min();
+        next.map(Duration::from_millis)
+    }
+
+    /// The credentials.
+    #[must_use]
+    pub const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Adds a credential; associations by it can be made from now on.
+    ///
+    /// # Errors
+    /// As [`Credentials::insert`].
+    pub fn insert_credential(&mut self, credential: Credential) -> Result<CredentialId, Error> {
+        self.credentials.insert(credential)
+    }
+
+    /// The peer of an association.
+    #[must_use]
+    pub fn peer(&self, id: AssociationId) -> Option<&Authenticated> {
+        self.association(id)
+            .ok()
+            .map(|association| &association.peer)
+    }
+
+    /// Where an association's packets go.
+    #[must_use]
+    pub fn address(&self, id: AssociationId) -> Option<SocketAddr> {
+        self.association(id)
+            .ok()
+            .map(|association| association.address)
+    }
+
+    /// The most payload bytes that one record of this association carries.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn max_payload(&self, id: AssociationId) -> Result<usize, Error> {
+        let index = self.association(id)?.remote.wire_len();
+        Ok(self.config.max_datagram - (1 + index + 4 + refpoint_wire::TAG_LEN))
+    }
+
+    /// The epochs of both directions, sent and received: how often keys were ratcheted.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn epochs(&self, id: AssociationId) -> Result<(u64, u64), Error> {
+        let association = self.association(id)?;
+        Ok((association.sender.epoch(), association.receiver.epoch()))
+    }
+
+    /// Exports key material bound to an association (as RFC 5705 does for TLS).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn export(
+        &self,
+        id: AssociationId,
+        label: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error> {
+        self.association(id)?.exporter.export(label, context, out);
+        Ok(())
+    }
+
+    /// How many associations, tries and half-open ones there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.slots.held()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What it has done and dropped.
+    #[must_use]
+    pub const fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    fn association(&self, id: AssociationId) -> Result<&Association, Error> {
+        let held = self.slots.association(id.slot);
+        held.filter(|held| held.serial == id.serial)
+            .ok_or(Error::NoAssociation)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// Puts an association into its slot, its credential's list and the timers.
+    fn admit(&mut self, association: Association) -> AssociationId {
+        let slot = self.slots.number(association.index);
+        let id = association.id(slot);
+        let credential = association.peer.credential_id();
+        let index = association.index;
+        self.slots.put(index, Slot::Held(association));
+        let next = self.heads.insert(credential, slot).unwrap_or(NONE);
+        if let Some(association) = self.slots.association_mut(slot) {
+            association.next_of_peer = next;
+        }
+        self.schedule(slot);
+        id
+    }
+
+    /// Removes an association and wipes what it had.
+    fn remove(&mut self, slot: u32, now: u64) {
+        let Some(association) = self.slots.association(slot) else {
+            return;
+        };
+        let (serial, index, timer) = (association.serial, association.index, association.timer);
+        let credential = association.peer.credential_id();
+        let next = association.next_of_peer;
+        let cached = (association.sender.cached_at, association.receiver.cached_at);
+        self.contexts.forget(
+            Owner {
+                serial,
+                sends: true,
+            },
+            cached.0,
+        );
+        self.contexts.forget(
+            Owner {
+                serial,
+                sends: false,
+            },
+            cached.1,
+        );
+        self.timers.remove(&(timer, slot.into()));
+        self.unlink(credential, slot, next);
+        self.slots.free(index, now);
+    }
+
+    fn unlink(&mut self, credential: CredentialId, slot: u32, next: u32) {
+        if self.heads.get(&credential) == Some(&slot) {
+            if next == NONE {
+                self.heads.remove(&credential);
+            } else {
+                self.heads.insert(credential, next);
+            }
+            return;
+        }
+        let mut at = self.heads.get(&credential).copied().unwrap_or(NONE);
+        while let Some(association) = self.slots.association_mut(at) {
+            if association.next_of_peer == slot {
+                association.next_of_peer = next;
+                return;
+            }
+            at = association.next_of_peer;
+        }
+    }
+
+    /// The slots of a credential's associations.
+    fn of_credential(&self, credential: CredentialId) -> Vec<u32> {
+        let mut slots = Vec::new();
+        let mut at = self.heads.get(&credential).copied().unwrap_or(NONE);
+        while let Some(association) = self.slots.association(at) {
+            slots.push(at);
+            at = association.next_of_peer;
+        }
+        slots
+    }
+
+    /// Sets the timer of an association to its deadline.
+    fn schedule(&mut self, slot: u32) {
+        let Some(association) = self.slots.association_mut(slot) else {
+            return;
+        };
+        let deadline = association.deadline();
+        if deadline != association.timer {
+            self.timers.remove(&(association.timer, slot.into()));
+            association.timer = deadline;
+            self.timers.insert((deadline, slot.into()));
+        }
+    }
+
+    /// Moves the timer of an association forward if something is due earlier than it is set.
+    #[inline]
+    fn hasten(&mut self, slot: u32) {
+        if let Some(association) = self.slots.association(slot) {
+            if association.deadline() < association.timer {
+                self.schedule(slot);
+            }
+        }
+    }
+
+    fn context(&self) -> crate::negotiation::Context<'_> {
+        crate::negotiation::Context {
+            local: &self.local,
+            backend: self.config.backend,
+            carriage: refpoint_wire::Carriage::Packet,
+            binding: None,
+        }
+    }
+}
+
+fn packet_hash(packet: &[u8]) -> PacketHash {
+    let hash = Sha256::digest(packet);
+    PacketHash(*hash.first_chunk().expect("32 bytes hold 8"))
+}
+
+/// Capped exponential backoff with full jitter, in milliseconds: a tenth of a second, and up to
+/// `base * 2^repeats` more, at most four seconds.
+fn backoff(base: Duration, repeats: u32, rng: &mut dyn CryptoRng) -> u64 {
+    let mut random = [0; 4];
+    rng.fill_bytes(&mut random);
+    let span = millis(base).saturating_mul(1 << repeats.min(10)).min(4_000);
+    100 + (u64::from(u32::from_be_bytes(random)) * span >> 32)
+}

@@ -1,0 +1,179 @@
+use alloc::boxed::Box;
+use core::net::SocketAddr;
+
+use refpoint_wire::{Index, SessionLabel};
+
+use super::outbox::AssociationId;
+use crate::{
+    Authenticated, Error, lifetime::Lifetime, negotiation::Agreement, policy::Agreed,
+    receiver::Receiver, schedule::Exporter, sender::Sender, time::millis,
+};
+
+/// The end of a peer's list of associations.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// One association of an end point. Its size is a number that design 9 bounds: what only some
+/// associations have, or only for a while, is boxed.
+#[derive(Debug)]
+pub(crate) struct Association {
+    pub(crate) serial: u64,
+    pub(crate) sender: Sender,
+    pub(crate) receiver: Receiver,
+    pub(crate) exporter: Exporter,
+    pub(crate) lifetime: Lifetime,
+    /// When the initiator refreshes, or the responder asks for it; `u64::MAX` once done.
+    pub(crate) renewal: u64,
+    /// When a record of the peer first opened.
+    pub(crate) confirmed_at: u64,
+    /// When the timer is set for this association.
+    pub(crate) timer: u64,
+    pub(crate) peer: Authenticated,
+    pub(crate) address: SocketAddr,
+    pub(crate) phase: Phase,
+    pub(crate) path: Option<Box<Path>>,
+    pub(crate) index: Index,
+    pub(crate) remote: Index,
+    /// The next association of the same credential.
+    pub(crate) next_of_peer: u32,
+    pub(crate) agreed: Agreed,
+    pub(crate) awaits_grant: bool,
+}
+
+/// How far an association is.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// A responder's before the first record: nothing is delivered or sent (rule H6).
+    Unconfirmed {
+        /// With how good a claim it took its place.
+        cookie: bool,
+        until: u64,
+    },
+    /// An initiator's before the first record of the responder.
+    Confirming(Box<Confirming>),
+    /// Both ways open.
+    Established,
+    /// A newer one took its place: it only receives.
+    Draining { until: u64 },
+}
+
+/// What an initiator repeats until a record of the responder opens.
+#[derive(Debug)]
+pub(crate) struct Confirming {
+    pub(crate) owes_grant: bool,
+    /// When the first confirmation was sent.
+    pub(crate) since: u64,
+    pub(crate) repeats: u32,
+    pub(crate) repeat_at: u64,
+    pub(crate) until: u64,
+}
+
+/// An address that the peer has moved to and not yet echoed a challenge from (rule R6).
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) before: SocketAddr,
+    pub(crate) token: [u8; 8],
+    /// Bytes that may still be sent there.
+    pub(crate) allowance: u64,
+    pub(crate) until: u64,
+}
+
+impl Association {
+    pub(crate) fn new(
+        agreement: Agreement,
+        (serial, index): (u64, Index),
+        remote: Index,
+        address: SocketAddr,
+        since: u64,
+        phase: Phase,
+        renewal_fraction: u32,
+    ) -> Self {
+        let Agreement {
+            peer,
+            send,
+            receive,
+            exporter,
+            agreed,
+            remaining,
+            ..
+        } = agreement;
+        let lifetime = Lifetime::new(since, &agreed, remaining);
+        let renewal = match peer.role() {
+            refpoint_keys::Role::Initiator => lifetime.soft(renewal_fraction),
+            refpoint_keys::Role::Responder => lifetime.half(),
+        };
+        Self {
+            serial,
+            sender: Sender::new(send, agreed.epoch_bits, since),
+            receiver: Receiver::new(receive, agreed.epoch_bits),
+            exporter,
+            lifetime,
+            renewal,
+            confirmed_at: u64::MAX,
+            timer: u64::MAX,
+            peer,
+            address,
+            phase,
+            path: None,
+            index,
+            remote,
+            next_of_peer: NONE,
+            agreed,
+            awaits_grant: remaining.is_none(),
+        }
+    }
+
+    pub(crate) const fn id(&self, slot: u32) -> AssociationId {
+        AssociationId {
+            serial: self.serial,
+            slot,
+        }
+    }
+
+    pub(crate) const fn session(&self) -> SessionLabel {
+        self.peer.session
+    }
+
+    /// Whether records may be sealed now.
+    pub(crate) fn may_seal(&self, now: u64) -> Result<(), Error> {
+        match self.phase {
+            Phase::Unconfirmed { .. } => return Err(Error::NotConfirmed),
+            Phase::Confirming(_) | Phase::Established => {}
+            Phase::Draining { .. } => {
+                return Err(Error::Closed(refpoint_wire::CloseReason::Replaced));
+            }
+        }
+        self.lifetime.may_seal(now)?;
+        self.within(self.sender.usage())
+    }
+
+    pub(crate) fn within(&self, (records, bytes): (u64, u64)) -> Result<(), Error> {
+        if records >= self.agreed.messages() {
+            return Err(Error::Limit("message"));
+        }
+        if bytes >= self.agreed.bytes() {
+            return Err(Error::Limit("byte"));
+        }
+        Ok(())
+    }
+
+    /// When something is next due, in milliseconds.
+    pub(crate) fn deadline(&self) -> u64 {
+        let phase = match &self.phase {
+            Phase::Unconfirmed { until, .. } | Phase::Draining { until } => *until,
+            Phase::Confirming(confirming) => confirming.repeat_at.min(confirming.until),
+            Phase::Established => self
+                .peer
+                .credential()
+                .policy()
+                .keepalive()
+                .map_or(u64::MAX, |interval| {
+                    self.sender.last_sent() + millis(interval)
+                }),
+        };
+        phase
+            .min(self.renewal)
+            .min(self.lifetime.close())
+            .min(self.receiver.deadline().unwrap_or(u64::MAX))
+            .min(self.path.as_ref().map_or(u64::MAX, |path| path.until))
+    }
+}

@@ -1,0 +1,238 @@
+use core::net::SocketAddr;
+
+use rand_core::CryptoRng;
+use refpoint_wire::{Control, Initiate, Packet, Retry};
+use zeroize::Zeroizing;
+
+use super::{
+    AssociationId, Endpoint, Outbox,
+    association::{Association, Phase},
+    config::HALF_OPEN_PER_PEER,
+    half_open::{HalfOpen, Key},
+    packet_hash,
+};
+use crate::{
+    CredentialId, Error, Now,
+    negotiation::{Context, Request},
+};
+
+/// What an Initiate has shown before anything costly was done for it.
+#[derive(Clone, Copy)]
+struct Claim {
+    key: Key,
+    /// Its cookie proves that its sender receives at its address.
+    cookie: bool,
+}
+
+impl Endpoint {
+    /// An Initiate from outside. A repeated one gets the same answer; under load, one without a
+    /// cookie gets a Retry; everything else that is not answered is dropped without a word.
+    pub(crate) fn receive_initiate(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        from: SocketAddr,
+        packet: &[u8],
+        initiate: &Initiate<'_>,
+        out: &mut dyn Outbox,
+    ) {
+        let millis = now.millis();
+        self.half_open.expire(millis);
+        let key = HalfOpen::key(packet);
+        if let Some(answer) = self.half_open.answer(&key) {
+            out.transmit(from, answer);
+            return;
+        }
+        if initiate.header.index.is_none() {
+            self.statistics.malformed += 1;
+            return;
+        }
+        let claim = Claim {
+            key,
+            cookie: self.cookie.verify(millis, from, &initiate.header),
+        };
+        let full = self.half_open.len() >= self.config.half_open
+            || self.slots.held() >= self.config.associations;
+        let named = initiate.header.key_id.and_then(|key_id| {
+            self.credentials
+                .by_key(initiate.header.terms.point, key_id)
+                .map(|(id, _)| id)
+        });
+        let crowded = named.is_some_and(|credential| self.is_crowded(credential, claim.cookie));
+        if !claim.cookie && (full || crowded || !self.handshakes.take(millis)) {
+            self.retry(millis, from, packet, initiate, out);
+            return;
+        }
+        let overfull = self.half_open.len() >= 2 * self.config.half_open
+            || self.slots.held() >= self.config.associations;
+        if claim.cookie && (overfull || crowded) {
+            self.statistics.limited += 1;
+            return;
+        }
+        let context = self.context();
+        let answered = Request::receive(&context, &self.credentials, initiate, now, rng)
+            .and_then(|request| self.answer(now, rng, from, (claim, None), request));
+        match answered {
+            Ok(()) => self.send_answer(&key, from, out),
+            Err(_) => self.statistics.unauthenticated += 1,
+        }
+    }
+
+    fn send_answer(&mut self, key: &Key, from: SocketAddr, out: &mut dyn Outbox) {
+        if let Some(answer) = self.half_open.answer(key) {
+            self.statistics.answered += 1;
+            out.transmit(from, answer);
+        }
+    }
+
+    /// Whether a credential has all the half-open associations that it may have.
+    fn is_crowded(&self, credential: CredentialId, with_cookie: bool) -> bool {
+        let half_open = self.of_credential(credential).into_iter().filter(|slot| {
+            let association = self.slots.association(*slot);
+            association.is_some_and(|held| {
+                matches!(held.phase, Phase::Unconfirmed { cookie, .. } if cookie == with_cookie)
+            })
+        });
+        half_open.count() >= HALF_OPEN_PER_PEER
+    }
+
+    /// Asks for a cookie: stateless, smaller than the request, at a bounded rate.
+    fn retry(
+        &mut self,
+        millis: u64,
+        from: SocketAddr,
+        packet: &[u8],
+        initiate: &Initiate<'_>,
+        out: &mut dyn Outbox,
+    ) {
+        let retry = Retry {
+            index: initiate.header.index,
+            echo: packet_hash(packet),
+            cookie: self.cookie.make(millis, from, &initiate.header),
+        };
+        let bytes = retry.encode();
+        if bytes.len() <= packet.len() && self.retries.take(millis) {
+            self.statistics.retried += 1;
+            out.transmit(from, &bytes);
+        } else {
+            self.statistics.limited += 1;
+        }
+    }
+
+    /// Makes the answer and the half-open association behind it, if the sender is known.
+    fn answer(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        from: SocketAddr,
+        (claim, refreshes): (Claim, Option<(AssociationId, &[u8; 32])>),
+        request: Request,
+    ) -> Result<(), Error> {
+        let millis = now.millis();
+        if let Some((credential, found)) = request.sender() {
+            if self.is_crowded(credential, claim.cookie) {
+                return Err(Error::Full("half-open associations"));
+            }
+            if let Some((old, _)) = refreshes {
+                let old = &self.association(old)?.peer;
+                // A refresh yields the same entity and reference point (rule L1).
+                if old.entity() != found.peer() || old.point() != found.point() {
+                    return Err(Error::Authentication);
+                }
+            }
+        } else if refreshes.is_some() {
+            return Err(Error::Authentication);
+        }
+        let index = self
+            .slots
+            .reserve(millis, rng)
+            .ok_or(Error::Full("associations"))?;
+        let context = Context {
+            binding: refreshes.map(|(_, binding)| binding),
+            ..self.context()
+        };
+        let until = millis + self.config.handshake_timeout;
+        match request.respond(&context, Some(index), now) {
+            Ok((packet, Some(agreement))) if agreement.remote.is_some() => {
+                self.half_open.insert(claim.key, packet, until);
+                let remote = agreement.remote.ok_or(Error::Unexpected)?;
+                let phase = Phase::Unconfirmed {
+                    cookie: claim.cookie,
+                    until,
+                };
+                let number = self.number();
+                let association =
+                    Association::new(agreement, (number, index), remote, from, millis, phase, 0);
+                self.admit(association);
+                Ok(())
+            }
+            Ok((packet, _)) => {
+                // Nobody we know: the answer is remembered all the same, but leads nowhere.
+                self.half_open.insert(claim.key, packet, until);
+                self.slots.free(index, millis);
+                Ok(())
+            }
+            Err(error) => {
+                self.slots.free(index, millis);
+                Err(error)
+            }
+        }
+    }
+
+    /// An Initiate inside an association: its successor (rule L1). The answer travels inside too.
+    pub(crate) fn receive_refresh(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        (from, id): (SocketAddr, AssociationId),
+        packet: &[u8],
+        out: &mut dyn Outbox,
+    ) {
+        self.half_open.expire(now.millis());
+        let key = HalfOpen::key(packet);
+        if self.half_open.answer(&key).is_none() {
+            let Ok(Packet::Initiate(initiate)) = Packet::parse(packet) else {
+                self.statistics.malformed += 1;
+                return;
+            };
+            let Ok(binding) = self.refresh_binding(id) else {
+                return;
+            };
+            let context = Context {
+                binding: Some(&binding),
+                ..self.context()
+            };
+            // Inside an association the sender's address is as good as proved.
+            let claim = Claim { key, cookie: true };
+            let room = initiate.header.index.is_some()
+                && self.slots.held() < self.config.associations
+                && self.half_open.len() < 2 * self.config.half_open;
+            if !room {
+                self.statistics.limited += 1;
+                return;
+            }
+            let request = Request::receive(&context, &self.credentials, &initiate, now, rng);
+            let refreshes = Some((id, &*binding));
+            let answered = request
+                .and_then(|request| self.answer(now, rng, from, (claim, refreshes), request));
+            if answered.is_err() {
+                self.statistics.unauthenticated += 1;
+                return;
+            }
+            self.statistics.answered += 1;
+        }
+        let refreshed = self.half_open.answer(&key).map(<[u8]>::to_vec);
+        let control = Control {
+            refreshed,
+            ..Control::default()
+        };
+        let _ = self.send_control(now, id.slot, false, &control, out);
+    }
+
+    /// What binds a refresh to the association inside which it runs.
+    pub(crate) fn refresh_binding(&self, id: AssociationId) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let mut binding = Zeroizing::new([0; 32]);
+        self.export(id, b"refpoint/1 refresh", b"", &mut *binding)?;
+        Ok(binding)
+    }
+}

@@ -1,0 +1,97 @@
+//! Which of several associations with one peer lives on (rules H5 and H7).
+
+use refpoint_keys::Role;
+use refpoint_wire::CloseReason;
+
+use super::{AssociationId, Endpoint, Event, Outbox, association::Phase};
+use crate::Now;
+
+/// What happens to an older association when a newer one is confirmed.
+enum Fate {
+    /// It drains: it only receives, and ends after a while.
+    Drains,
+    /// A tie that this end resolves: it closes its own.
+    Yields,
+    /// A tie that the other end resolves, or nothing to do with the newer one.
+    Stays,
+}
+
+impl Endpoint {
+    /// The association `id` was confirmed at this moment; its confirmation was sent, or its answer
+    /// given, at `since`.
+    pub(crate) fn succeed(
+        &mut self,
+        now: Now,
+        id: AssociationId,
+        since: u64,
+        out: &mut dyn Outbox,
+    ) {
+        let Ok(newer) = self.association(id) else {
+            return;
+        };
+        let (entity, point) = (newer.peer.entity().clone(), newer.peer.point());
+        let rivals: alloc::vec::Vec<u32> = self
+            .credentials
+            .of_peer(&entity, point)
+            .iter()
+            .flat_map(|credential| self.of_credential(*credential))
+            .filter(|slot| *slot != id.slot)
+            .collect();
+        for slot in rivals {
+            let Some(old) = self.slots.association(slot).map(|held| held.id(slot)) else {
+                continue;
+            };
+            match self.fate(slot, id, since) {
+                Fate::Stays => {}
+                Fate::Drains => self.drain(now, old, id, out),
+                Fate::Yields => {
+                    out.event(Event::Replaced { old, new: id });
+                    self.close_slot(now, slot, CloseReason::Replaced, out);
+                }
+            }
+        }
+    }
+
+    fn fate(&self, slot: u32, newer: AssociationId, since: u64) -> Fate {
+        let (Some(old), Ok(new)) = (self.slots.association(slot), self.association(newer)) else {
+            return Fate::Stays;
+        };
+        if old.session() != new.session()
+            || matches!(
+                old.phase,
+                Phase::Unconfirmed { .. } | Phase::Draining { .. }
+            )
+        {
+            return Fate::Stays;
+        }
+        if old.peer.is_succeeded_by(&new.peer) {
+            return if old.serial < new.serial {
+                Fate::Drains
+            } else {
+                Fate::Stays
+            };
+        }
+        // The other direction (rule H7). Confirmed before the newer one was even answered or
+        // confirmed: both ends know that it is the older one.
+        if old.confirmed_at <= since {
+            return Fate::Drains;
+        }
+        // Each may have sent its confirmation before it opened the other's. The end with the
+        // higher id closes the one that it had initiated; the other waits for that close.
+        let yields = new.peer.role == Role::Responder
+            && self.local.entity() > new.peer.entity()
+            && old.peer.role == Role::Initiator;
+        if yields { Fate::Yields } else { Fate::Stays }
+    }
+
+    fn drain(&mut self, now: Now, old: AssociationId, new: AssociationId, out: &mut dyn Outbox) {
+        if let Some(association) = self.slots.association_mut(old.slot) {
+            association.phase = Phase::Draining {
+                until: now.millis() + self.config.drain,
+            };
+            association.renewal = u64::MAX;
+        }
+        self.schedule(old.slot);
+        out.event(Event::Replaced { old, new });
+    }
+}
