@@ -3,6 +3,7 @@
 mod carried;
 mod carrier;
 pub mod config;
+pub mod demo;
 mod drain;
 mod egress;
 pub mod http;
