@@ -11,7 +11,7 @@ pub struct Peer {
     pub entity: EntityId,
     /// The reference point that the association was made for.
     pub point: ReferencePoint,
-    /// The other end's role in the association.
+    /// The role of *this* end in the association.
     pub role: Role,
 }
 
