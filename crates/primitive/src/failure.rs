@@ -20,6 +20,9 @@ pub enum Failure {
     /// Another holds what the peer claims.
     #[error("another entity holds this id: release it there first")]
     Claimed,
+    /// The request refers to something that the peer has no part in, or that is over.
+    #[error("the request refers to something unknown: it is over, or was another's")]
+    UnknownReference,
     /// The request identifier was used before, for another request.
     #[error("the request identifier was used for another request: use a new one")]
     DuplicateConflict,
@@ -67,11 +70,12 @@ pub enum Failure {
 
 impl Failure {
     /// Every failure.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::Impersonation,
         Self::Forbidden,
         Self::Claimed,
+        Self::UnknownReference,
         Self::DuplicateConflict,
         Self::AnswerGone,
         Self::TooLarge,
@@ -95,6 +99,7 @@ impl Failure {
     /// | impersonation | 4106 `ORIGINATOR_NOT_AUTHENTICATED` | 403 |
     /// | forbidden | 4103 `ORIGINATOR_HAS_NO_PRIVILEGE` | 403 |
     /// | claimed | 4117 `ORIGINATOR_HAS_ALREADY_REGISTERED` | 403 |
+    /// | unknown reference | 4004 `NOT_FOUND` | 404 |
     /// | duplicate conflict, answer gone | 4105 `CONFLICT` | 409 |
     /// | too large | 4102 `CONTENTS_UNACCEPTABLE` | 400 |
     /// | unsupported form | 4015 `UNSUPPORTED_MEDIA_TYPE` | 415 |
@@ -110,6 +115,7 @@ impl Failure {
             Self::Impersonation => ResultCode::ORIGINATOR_NOT_AUTHENTICATED,
             Self::Forbidden => ResultCode::ORIGINATOR_HAS_NO_PRIVILEGE,
             Self::Claimed => ResultCode::ORIGINATOR_HAS_ALREADY_REGISTERED,
+            Self::UnknownReference => ResultCode::NOT_FOUND,
             Self::DuplicateConflict | Self::AnswerGone => ResultCode::CONFLICT,
             Self::TooLarge => ResultCode::CONTENTS_UNACCEPTABLE,
             Self::UnsupportedForm => ResultCode::UNSUPPORTED_MEDIA_TYPE,

@@ -5,10 +5,10 @@ mod book;
 use core::time::Duration;
 
 use prost::bytes::Bytes;
-use refpoint_keys::{EntityId, UtcTime};
+use refpoint_keys::EntityId;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Checked, Failure, RequestDigest};
+use crate::{Failure, RequestDigest, RequestId};
 use book::{Book, Entry, State};
 
 /// How much a ledger keeps.
@@ -92,15 +92,16 @@ pub struct Ticket {
 /// let sensor = EntityId::parse("//sp.example.com/id-mn/CSensor1")?;
 /// let headers = Headers::new(vec![Header::new("X-M2M-RI", "r1")?])?;
 /// let request = RequestMessage::Http(HttpRequest::new("GET", "/cse-mn", headers, "")?);
+/// let key = request.checked().ledger_key(&sensor);
 /// let digest = request.digest();
 ///
 /// let now = Duration::ZERO;
-/// let Receipt::Execute(ticket) = ledger.receive(now, None, &sensor, &request.checked(), digest) else {
+/// let Receipt::Execute(ticket) = ledger.receive(now, &key, digest, None) else {
 ///     panic!("it is new");
 /// };
-/// assert_eq!(ledger.receive(now, None, &sensor, &request.checked(), digest), Receipt::Pending);
+/// assert_eq!(ledger.receive(now, &key, digest, None), Receipt::Pending);
 /// ledger.settle(ticket, "the answer".into());
-/// let again = ledger.receive(now, None, &sensor, &request.checked(), digest);
+/// let again = ledger.receive(now, &key, digest, None);
 /// assert_eq!(again, Receipt::Repeat("the answer".into()));
 /// # Ok(())
 /// # }
@@ -114,15 +115,26 @@ pub struct Ledger {
 /// RFC 7252, 4.8.2: `EXCHANGE_LIFETIME`.
 const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 
+/// What makes a request that one: who sent it, for whom, and what they call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerKey<'a> {
+    /// The authenticated entity.
+    pub entity: &'a EntityId,
+    /// Who it says the request is from, if anyone.
+    pub from: Option<&'a str>,
+    /// The request's identifier.
+    pub request_id: &'a RequestId,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key([u8; 16]);
 
 impl Key {
-    fn of(entity: &EntityId, checked: &Checked<'_>) -> Self {
+    fn of(key: &LedgerKey<'_>) -> Self {
         let mut hash = Sha256::new();
         // Absent and empty are the same originator: none.
-        let from = checked.from.unwrap_or_default();
-        for field in [entity.as_str(), from, checked.request_id.as_str()] {
+        let from = key.from.unwrap_or_default();
+        for field in [key.entity.as_str(), from, key.request_id.as_str()] {
             hash.update((field.len() as u64).to_be_bytes());
             hash.update(field);
         }
@@ -142,19 +154,18 @@ impl Ledger {
         }
     }
 
-    /// Enters a request of `entity` and says what to do with it.
+    /// Enters a request and says what to do with it.
     ///
-    /// `now` is monotonic; `utc`, where there is a clock, is what an absolute expiration is compared with.
+    /// `now` is monotonic, `expires_in` how long the request is good for, where it says so and that can be told.
     pub fn receive(
         &mut self,
         now: Duration,
-        utc: Option<UtcTime>,
-        entity: &EntityId,
-        checked: &Checked<'_>,
+        request: &LedgerKey<'_>,
         digest: RequestDigest,
+        expires_in: Option<Duration>,
     ) -> Receipt {
         self.handle_timeout(now);
-        let key = Key::of(entity, checked);
+        let key = Key::of(request);
         if let Some(entry) = self.book.entry(&key) {
             return match &entry.state {
                 _ if entry.digest != digest => Receipt::Refuse(Failure::DuplicateConflict),
@@ -163,23 +174,19 @@ impl Ledger {
                 State::Gone => Receipt::Refuse(Failure::AnswerGone),
             };
         }
-        let remaining = checked
-            .expiration
-            .map(|expiration| expiration.remaining(utc));
-        if remaining == Some(Some(Duration::ZERO)) {
+        if expires_in == Some(Duration::ZERO) {
             return Receipt::Refuse(Failure::Expired);
         }
-        if !self.make_room(entity) {
+        if !self.make_room(request.entity) {
             return Receipt::Refuse(Failure::QueueFull);
         }
         let longest = self.limits.longest.max(EXCHANGE_LIFETIME);
-        let keep = remaining
-            .flatten()
+        let keep = expires_in
             .unwrap_or_default()
             .clamp(EXCHANGE_LIFETIME, longest);
         let age = self.book.insert(
             key,
-            Entry::new(entity.clone(), digest, now.saturating_add(keep)),
+            Entry::new(request.entity.clone(), digest, now.saturating_add(keep)),
         );
         Receipt::Execute(Ticket { key, age })
     }

@@ -69,7 +69,7 @@ pub use failure::Failure;
 pub use holders::{Held, Holders};
 pub use http::{Header, Headers, HttpRequest, HttpResponse};
 pub use incoming::{Incoming, Unreadable};
-pub use ledger::{Ledger, LedgerLimits, Receipt, Ticket};
+pub use ledger::{Ledger, LedgerKey, LedgerLimits, Receipt, Ticket};
 pub use message::{Checked, RequestDigest, RequestMessage, ResponseMessage};
 pub use operation::{EventCategory, Operation, ResourceType, ResponseType, ResultContent};
 pub use peer::{Originator, Peer};

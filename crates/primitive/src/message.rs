@@ -1,13 +1,16 @@
 //! What an association carries: a primitive in one of its two forms.
 
+use core::time::Duration;
+
 use prost::Message as _;
 use prost::bytes::Bytes;
+use refpoint_keys::{EntityId, UtcTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::proto;
 use crate::{
-    Error, HttpRequest, HttpResponse, Operation, ReleaseVersion, Request, RequestId, ResourceType,
-    Response, ResultCode, Timestamp,
+    Error, HttpRequest, HttpResponse, LedgerKey, Operation, ReleaseVersion, Request, RequestId,
+    ResourceType, Response, ResultCode, Timestamp,
 };
 
 /// A request on its way.
@@ -36,6 +39,24 @@ pub struct Checked<'a> {
     pub expiration: Option<&'a Timestamp>,
     /// The release whose rules it follows.
     pub release_version: Option<&'a ReleaseVersion>,
+}
+
+impl<'a> Checked<'a> {
+    /// What the ledger knows the request by, when `entity` sent it.
+    #[must_use]
+    pub const fn ledger_key(&self, entity: &'a EntityId) -> LedgerKey<'a> {
+        LedgerKey {
+            entity,
+            from: self.from,
+            request_id: self.request_id,
+        }
+    }
+
+    /// How long the request is good for, if it says so; an absolute time says nothing to an end without a clock.
+    #[must_use]
+    pub fn expires_in(&self, utc: Option<UtcTime>) -> Option<Duration> {
+        self.expiration?.remaining(utc)
+    }
 }
 
 impl RequestMessage {

@@ -76,12 +76,12 @@ impl Layer {
         request: &Incoming,
     ) -> Receipt {
         let checked = request.message().checked();
-        match self.verdict(peer, &checked) {
-            Ok(()) => self
-                .ledger
-                .receive(now, utc, &peer.entity, &checked, request.digest()),
-            Err(failure) => Receipt::Refuse(failure),
+        if let Err(failure) = self.verdict(peer, &checked) {
+            return Receipt::Refuse(failure);
         }
+        let key = checked.ledger_key(&peer.entity);
+        self.ledger
+            .receive(now, &key, request.digest(), checked.expires_in(utc))
     }
 
     /// The request was executed; `answer`, an encoded `ExchangeResponse`, is what repetitions get.
