@@ -29,7 +29,7 @@
 //! public_key = "keys/in.public"           # for pinned and known
 //! relation = "registrar"                  # y only: what the peer is to this node
 //! suite = "chacha-poly"                   # or "aes-gcm"
-//! policy = { hard = "12h", ratchet = "2min" }
+//! policy = { lifetime = "12h", ratchet = "2min" }
 //!
 //! [[egress]]                              # HTTP in, association out
 //! listen = "127.0.0.1:18090"
@@ -57,6 +57,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
+use refpoint_association::{Policy, Suite};
 use refpoint_keys::{EntityId, Profile, ReferencePoint};
 
 use crate::http::{Authority, HttpLimits};
@@ -159,16 +160,6 @@ pub enum Relation {
     Registree,
 }
 
-/// The AEAD of an association.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Suite {
-    /// Suite 1, `25519_ChaChaPoly_SHA256`.
-    #[default]
-    ChaChaPoly,
-    /// Suite 2, `25519_AESGCM_SHA256`, for hardware AES.
-    AesGcm,
-}
-
 /// An entity with which this node may have associations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -205,20 +196,47 @@ pub struct Peer {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyOverrides {
-    /// From when on an association is refreshed.
-    pub soft: Option<Duration>,
-    /// When it ends, whatever anybody wants.
-    pub hard: Option<Duration>,
+    /// How long an association lives at most.
+    pub lifetime: Option<Duration>,
     /// Between two ratchets of its traffic keys.
     pub ratchet: Option<Duration>,
     /// Between two signs of life on datagrams.
     pub keepalive: Option<Duration>,
-    /// Bytes that it carries.
+    /// Bytes that it carries in a direction.
     pub bytes: Option<u64>,
-    /// Messages that it carries.
+    /// Messages that it carries in a direction.
     pub messages: Option<u64>,
     /// Failed opens per key after which it is refreshed.
     pub failed_opens: Option<u64>,
+}
+
+impl PolicyOverrides {
+    /// The policy `base` with these values in place of its own.
+    ///
+    /// # Errors
+    ///
+    /// When a value is out of its range; a checked configuration has none such.
+    pub fn apply(&self, mut base: Policy) -> Result<Policy, refpoint_association::Error> {
+        if let Some(lifetime) = self.lifetime {
+            base = base.with_lifetime(lifetime)?;
+        }
+        if self.ratchet.is_some() {
+            base = base.with_ratchet(self.ratchet)?;
+        }
+        if self.keepalive.is_some() {
+            base = base.with_keepalive(self.keepalive)?;
+        }
+        if let Some(bytes) = self.bytes {
+            base = base.with_bytes(bytes)?;
+        }
+        if let Some(messages) = self.messages {
+            base = base.with_messages(messages)?;
+        }
+        if let Some(failed) = self.failed_opens {
+            base = base.with_failed_opens(failed)?;
+        }
+        Ok(base)
+    }
 }
 
 /// An HTTP listener whose requests go through an association to one peer.

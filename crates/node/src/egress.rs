@@ -2,6 +2,7 @@
 
 mod gate;
 
+use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
 
 use refpoint_keys::{EntityId, EntityKind};
@@ -21,7 +22,7 @@ pub struct Egress<C> {
     peer: EntityId,
     /// The CSE to which the relative forms of an originator refer.
     cse: EntityId,
-    allowed: Vec<EntityId>,
+    allowed: RwLock<Vec<EntityId>>,
     gate: Gate,
     limits: Limits,
 }
@@ -37,10 +38,15 @@ impl<C: Carrier> Egress<C> {
             carrier,
             peer: peer.clone(),
             cse: cse.clone(),
-            allowed,
+            allowed: RwLock::new(allowed),
             gate: Gate::new(limits.in_flight, limits.queue),
             limits,
         }
+    }
+
+    /// Replaces the originators that may use this egress.
+    pub fn set_allowed(&self, allowed: Vec<EntityId>) {
+        *self.allowed.write().unwrap_or_else(PoisonError::into_inner) = allowed;
     }
 
     async fn carry(&self, request: &RequestMessage) -> Result<HttpResponse, Failure> {
@@ -57,11 +63,12 @@ impl<C: Carrier> Egress<C> {
     }
 
     fn check_originator(&self, request: &RequestMessage) -> Result<(), Failure> {
-        if self.allowed.is_empty() {
+        let allowed = self.allowed.read().unwrap_or_else(PoisonError::into_inner);
+        if allowed.is_empty() {
             return Ok(());
         }
         match Originator::read(&request.checked(), &self.cse)? {
-            Originator::Entity(entity) if !self.allowed.contains(&entity) => Err(Failure::Impersonation),
+            Originator::Entity(entity) if !allowed.contains(&entity) => Err(Failure::Impersonation),
             Originator::Entity(_) | Originator::Newcomer => Ok(()),
         }
     }

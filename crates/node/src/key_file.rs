@@ -28,7 +28,8 @@ use std::path::{Path, PathBuf};
 use refpoint_keys::{ConnectionKey, EntityId, RootKey};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-pub use parse::KeyFileError;
+pub use crate::utc::parse as parse_time;
+pub use parse::{KeyFileError, point as parse_point};
 
 /// No key file is longer.
 const MAX: u64 = 4096;

@@ -12,7 +12,7 @@ pub(crate) fn now() -> UtcTime {
 }
 
 /// Reads `2027-11-23T08:00:00Z`.
-pub(crate) fn parse(text: &str) -> Option<UtcTime> {
+pub fn parse(text: &str) -> Option<UtcTime> {
     let bytes = text.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
     if bytes.len() != 20 || separators.iter().any(|(at, separator)| bytes[*at] != *separator) {

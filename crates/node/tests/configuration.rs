@@ -75,8 +75,8 @@ fn what_does_not_fit_together_is_named_with_its_line() {
         ("points = [\"x\", \"y\"]", "points = [\"x\", \"x\"]", "points", "one ingress"),
         ("listen = \"127.0.0.1:18092\"", "listen = \"127.0.0.1:18090\"", "listen", "already"),
         ("peer = \"//acme.example.com/id-in\"", "peer = \"//acme.example.com/id-other\"", "peer", "no [[peer]]"),
-        ("hard = \"12h\"", "hard = \"12h\", soft = \"7h\"", "policy", "half-way"),
-        ("hard = \"12h\"", "hard = \"12h\", failed_opens = 100", "policy", "too few"),
+        ("lifetime = \"12h\"", "lifetime = \"5s\"", "policy", "too short"),
+        ("lifetime = \"12h\"", "failed_opens = 100", "policy", "too few"),
         ("relation = \"registrar\"", "relation = \"registrar\"\nsubtree = [\"//acme.example.com/id-x\"]", "subtree", "registree"),
         ("relation = \"registrar\"", "relation = \"registrar\"\naes = [\"//acme.example.com/SAe\"]", "aes", "on x"),
     ] {

@@ -4,6 +4,7 @@ use core::ops::Range;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use refpoint_association::Suite;
 use refpoint_keys::{EntityId, EntityKind, Profile, ReferencePoint};
 use toml::Spanned;
 
@@ -14,7 +15,7 @@ use super::{
     Carriage, Config, Egress, Ingress, Initiator, Limits, Listen, Peer, PolicyOverrides, Relation,
 };
 
-/// The most failed opens a key is put up with (R5 wants at least this many before anything happens).
+/// Rule R5: with fewer, who can inject packets could force refreshes.
 const FAILED_OPENS: u64 = 1 << 30;
 
 type Checked<T> = Result<T, LineError>;
@@ -145,7 +146,7 @@ impl<'a> Check<'a> {
             carriage,
             initiator,
             profiles,
-            suite: table.suite.map_or_else(Default::default, |suite| suite.0),
+            suite: table.suite.map_or(Suite::ChaChaPoly, |suite| suite.0),
             connection_key: self.path(connection_key.into_inner()),
             public_key: table.public_key.map(|path| self.path(path.into_inner())),
             relation,
@@ -202,33 +203,34 @@ impl<'a> Check<'a> {
     }
 
     fn policy(&self, table: file::Policy) -> Checked<PolicyOverrides> {
-        for (time, least) in [(&table.soft, 1), (&table.hard, 10), (&table.ratchet, 1), (&table.keepalive, 1)] {
-            if let Some(time) = time
-                && time.get_ref().0.as_secs() < least
-            {
+        let mut policy = PolicyOverrides::default();
+        let times = [
+            (table.lifetime, &mut policy.lifetime, 10),
+            (table.ratchet, &mut policy.ratchet, 2),
+            (table.keepalive, &mut policy.keepalive, 1),
+        ];
+        for (time, place, least) in times {
+            let Some(time) = time else { continue };
+            if time.get_ref().0.as_secs() < least {
                 return self.refuse(time.span(), format!("too short: write at least {least}s"));
             }
+            *place = Some(time.into_inner().0);
         }
-        if let (Some(soft), Some(hard)) = (&table.soft, &table.hard)
-            && soft.get_ref().0 * 2 > hard.get_ref().0
-        {
-            return self.refuse(soft.span(), "soft must end before half-way to hard");
+        let size = table.bytes.map(|size| (size.span(), size.into_inner().0.0));
+        let count = |count: Option<Spanned<u64>>| count.map(|count| (count.span(), count.into_inner()));
+        let numbers = [
+            (size, &mut policy.bytes, 1 << 16),
+            (count(table.messages), &mut policy.messages, 16),
+            (count(table.failed_opens), &mut policy.failed_opens, FAILED_OPENS),
+        ];
+        for (number, place, least) in numbers {
+            let Some((at, number)) = number else { continue };
+            if number < least {
+                return self.refuse(at, format!("too few: write at least {least}"));
+            }
+            *place = Some(number);
         }
-        if let Some(failed) = &table.failed_opens
-            && *failed.get_ref() < FAILED_OPENS
-        {
-            let problem = format!("too few: below {FAILED_OPENS}, who can inject packets could force refreshes");
-            return self.refuse(failed.span(), problem);
-        }
-        Ok(PolicyOverrides {
-            soft: table.soft.map(|time| time.into_inner().0),
-            hard: table.hard.map(|time| time.into_inner().0),
-            ratchet: table.ratchet.map(|time| time.into_inner().0),
-            keepalive: table.keepalive.map(|time| time.into_inner().0),
-            bytes: table.bytes.map(|size| size.0.0),
-            messages: table.messages,
-            failed_opens: table.failed_opens.map(Spanned::into_inner),
-        })
+        Ok(policy)
     }
 
     fn egress(&self, table: file::Egress, peers: &[Peer]) -> Checked<Egress> {

@@ -4,12 +4,13 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 
+use refpoint_association::Suite;
 use refpoint_keys::{EntityId, Profile, ReferencePoint};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::read::{Parsed, Size};
-use super::{Carriage, Initiator, Relation, Suite};
+use super::{Carriage, Initiator, Relation};
 use crate::http::Authority;
 
 #[derive(Debug, Deserialize)]
@@ -86,12 +87,11 @@ pub(super) struct Peer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Policy {
-    pub(super) soft: Option<Spanned<Parsed<Duration>>>,
-    pub(super) hard: Option<Spanned<Parsed<Duration>>>,
+    pub(super) lifetime: Option<Spanned<Parsed<Duration>>>,
     pub(super) ratchet: Option<Spanned<Parsed<Duration>>>,
     pub(super) keepalive: Option<Spanned<Parsed<Duration>>>,
-    pub(super) bytes: Option<Parsed<Size>>,
-    pub(super) messages: Option<u64>,
+    pub(super) bytes: Option<Spanned<Parsed<Size>>>,
+    pub(super) messages: Option<Spanned<u64>>,
     pub(super) failed_opens: Option<Spanned<u64>>,
 }
 

@@ -3,10 +3,11 @@ use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use refpoint_association::Suite;
 use refpoint_keys::{EntityId, Profile, ReferencePoint};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::{Carriage, Initiator, Relation, Suite};
+use super::{Carriage, Initiator, Relation};
 use crate::http::Authority;
 
 /// A value that is written as text in the configuration and parsed as it is read, so that an error has a line.
@@ -47,6 +48,14 @@ impl FromText for EntityId {
     }
 }
 
+impl FromText for ReferencePoint {
+    const EXPECTED: &'static str = "\"x\", \"y\", \"y-prime\" or \"z\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        crate::key_file::parse_point(text).ok_or_else(|| format!("unknown word, write {}", Self::EXPECTED))
+    }
+}
+
 impl FromText for SocketAddr {
     const EXPECTED: &'static str = "an address with a port such as \"127.0.0.1:7000\" or \"[::1]:7000\"";
 
@@ -79,8 +88,6 @@ macro_rules! words {
     };
 }
 
-words!(ReferencePoint, "\"x\", \"y\", \"y-prime\" or \"z\"",
-    "x" => Self::X, "y" => Self::Y, "y-prime" => Self::YPrime, "z" => Self::Z);
 words!(Profile, "\"psk\", \"pinned\" or \"known\"",
     "psk" => Self::Psk, "pinned" => Self::Pinned, "known" => Self::Known);
 words!(Suite, "\"chacha-poly\" or \"aes-gcm\"", "chacha-poly" => Self::ChaChaPoly, "aes-gcm" => Self::AesGcm);

@@ -144,7 +144,7 @@ fn bytes(value: &str) -> Option<Zeroizing<[u8; 32]>> {
 }
 
 /// Reads the name of a reference point as key files, configuration and command line write it.
-pub(crate) fn point(value: &str) -> Option<ReferencePoint> {
+pub fn point(value: &str) -> Option<ReferencePoint> {
     Some(match value {
         "x" => ReferencePoint::X,
         "y" => ReferencePoint::Y,

@@ -1,0 +1,65 @@
+use core::future::Future;
+use std::sync::Arc;
+
+use refpoint_keys::{EntityId, ReferencePoint};
+use refpoint_primitive::{Failure, RequestMessage, ResponseMessage};
+
+use crate::carrier::Carrier;
+use crate::config::Config;
+use crate::drain::Drain;
+use crate::identity::Identity;
+use crate::inbound::Inbound;
+
+/// A node's associations with its peers, as far as the node sees them.
+///
+/// `refpoint-transport` stands behind it; tests and the control run of the demo put something simpler there.
+pub trait Associations: Sized + Send + Sync + 'static {
+    /// What carries requests to one peer.
+    type Carrier: Carrier;
+
+    /// Listens and connects as `config` says. What peers ask goes to `inbound`, after the layer of its reference
+    /// point has let it through. After `drain` has begun, no new association is made.
+    fn start(
+        config: &Config,
+        identity: Identity,
+        inbound: Arc<Inbound>,
+        drain: Drain,
+    ) -> impl Future<Output = anyhow::Result<Self>> + Send;
+
+    /// What carries requests to `peer` at `point`.
+    fn carrier(&self, peer: &EntityId, point: ReferencePoint) -> Self::Carrier;
+
+    /// Takes over peers, keys and policies. Associations with peers that stay as they were go on.
+    fn reload(&self, config: &Config, identity: Identity) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Closes every association in an orderly way. The caller bounds the time.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// No associations at all: every request is refused with 4107.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unassociated;
+
+impl Carrier for Unassociated {
+    async fn exchange(&self, _: RequestMessage) -> Result<ResponseMessage, Failure> {
+        Err(Failure::NoAssociation)
+    }
+}
+
+impl Associations for Unassociated {
+    type Carrier = Self;
+
+    async fn start(_: &Config, _: Identity, _: Arc<Inbound>, _: Drain) -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    fn carrier(&self, _: &EntityId, _: ReferencePoint) -> Self {
+        Self
+    }
+
+    async fn reload(&self, _: &Config, _: Identity) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}
