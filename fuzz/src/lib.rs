@@ -15,12 +15,14 @@ mod association;
 mod input;
 mod keys;
 mod mutation;
+mod primitive;
 mod wire;
 
 pub use association::{association_handshake, association_stream};
 pub use input::Input;
 pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
+pub use primitive::{primitive_exchange, primitive_http, primitive_ledger, primitive_message};
 pub use wire::{wire_control, wire_frame, wire_packet, wire_payload, wire_record};
 
 use std::{env, fs, io};
@@ -36,6 +38,10 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("keys_entity_id", keys_entity_id),
     ("keys_key_id", keys_key_id),
     ("keys_validity", keys_validity),
+    ("primitive_exchange", primitive_exchange),
+    ("primitive_http", primitive_http),
+    ("primitive_ledger", primitive_ledger),
+    ("primitive_message", primitive_message),
     ("wire_control", wire_control),
     ("wire_frame", wire_frame),
     ("wire_packet", wire_packet),

@@ -1,9 +1,11 @@
 //! An arbitrary transcript never authenticates.
 
+use std::sync::OnceLock;
+
 use refpoint_association::{SessionLabel, StreamInitiator, StreamResponder};
 use refpoint_sim::Entropy;
 
-use super::party::{BACKEND, now, parties};
+use super::party::{BACKEND, CHOICES, now, parties};
 use crate::Input;
 
 /// Whatever a stranger says, or repeats of what others said, no end takes it for its peer.
@@ -19,7 +21,7 @@ pub fn association_handshake(data: &[u8]) {
     let mut out = Vec::new();
 
     if against_responder {
-        let initiate = speech(&mut input, &overheard);
+        let initiate = speech(&mut input, overheard);
         let session = StreamResponder::receive(
             now(0),
             &mut rng,
@@ -35,7 +37,7 @@ pub fn association_handshake(data: &[u8]) {
         assert!(!session.is_confirmed());
         assert!(session.send(now(0), b"early", &mut out).is_err());
         out.clear();
-        let mut confirm = speech(&mut input, &overheard);
+        let mut confirm = speech(&mut input, overheard);
         assert!(session.receive(now(0), &mut confirm, &mut out).is_err());
         assert!(!session.is_confirmed() && out.is_empty());
     } else {
@@ -50,14 +52,23 @@ pub fn association_handshake(data: &[u8]) {
         );
         let initiator = initiator.expect("its credential allows it");
         out.clear();
-        let respond = speech(&mut input, &overheard);
+        let respond = speech(&mut input, overheard);
         assert!(initiator.receive(now(0), &respond, &mut out).is_err());
         assert!(out.is_empty());
     }
 }
 
-/// What a genuine handshake with other ephemerals put on the wire: Initiate, Respond, confirm.
-fn overhear(choice: u8) -> [Vec<u8>; 3] {
+/// What a genuine handshake put on the wire: Initiate, Respond, confirm.
+type Transcript = [Vec<u8>; 3];
+
+/// A genuine handshake with other ephemerals; the same every time, so made once.
+fn overhear(choice: u8) -> &'static Transcript {
+    static MADE: [OnceLock<Transcript>; CHOICES] = [const { OnceLock::new() }; CHOICES];
+    let choice = usize::from(choice) % CHOICES;
+    MADE[choice].get_or_init(|| make_transcript(choice as u8))
+}
+
+fn make_transcript(choice: u8) -> Transcript {
     let (device, gateway) = parties(choice);
     let [mut forth, mut back, mut confirm] = [const { Vec::new() }; 3];
     let initiator = StreamInitiator::new(

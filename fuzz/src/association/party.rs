@@ -13,6 +13,9 @@ pub(super) const BACKEND: Backend = Backend::RustCrypto;
 
 const PROFILES: [Profile; 3] = [Profile::Psk, Profile::Pinned, Profile::Known];
 const SUITES: [Suite; 2] = [Suite::ChaChaPoly, Suite::AesGcm];
+/// How many pairs of profile and suite there are.
+pub(super) const CHOICES: usize = PROFILES.len() * SUITES.len();
+
 const START: u64 = 1_800_000_000;
 
 /// An end: who it is, and the one credential it holds.

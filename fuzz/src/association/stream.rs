@@ -55,14 +55,8 @@ pub fn association_stream(data: &[u8]) {
             8 => {
                 // Reflected, or swapped between the directions.
                 let frame = directions[1 - side].frames.front().cloned();
-                directions[side].attack(|frames| {
-                    let reflected = frame.is_some();
-                    frames.extend(frame);
-                    if let Some(last) = frames.pop_back() {
-                        frames.push_front(last);
-                    }
-                    reflected
-                });
+                directions[side]
+                    .attack(|frames| frame.map(|frame| frames.push_front(frame)).is_some());
             }
             // Below the lifetime's first limit: nothing expires on its own here.
             9 => seconds = (seconds + u64::from(input.byte())).min(20_000),
