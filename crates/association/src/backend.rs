@@ -17,6 +17,8 @@ mod aws_lc;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
 mod sha256;
+#[cfg(test)]
+mod vectors;
 
 #[cfg(not(any(feature = "aws-lc", feature = "rustcrypto")))]
 compile_error!("enable a backend of refpoint-association: feature `aws-lc` or `rustcrypto`");

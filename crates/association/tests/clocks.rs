@@ -1,0 +1,73 @@
+//! Rule L3, K3: ends without a wall clock, keys that expire.
+
+#[path = "support/net.rs"]
+mod net;
+#[path = "support/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use net::World;
+use refpoint_association::Error;
+use refpoint_keys::Profile;
+use support::Setting;
+
+#[test]
+fn one_end_without_a_clock_lives_by_the_other_ends_grant() {
+    // The key holds for another 600 s.
+    for profile in [Profile::Psk, Profile::Known] {
+        for clockless in ["device", "gateway"] {
+            let setting = Setting {
+                profile,
+                expires: 1_800_000_600,
+                ..Setting::default()
+            };
+            let mut world = World::perfect(&setting);
+            world.host(clockless).utc = false;
+            world.associate("device", "gateway");
+            world.run_for(Duration::from_secs(700));
+            for end in ["device", "gateway"] {
+                let closed = world.log(end).closed.first();
+                assert!(
+                    closed.is_some(),
+                    "{end} still lives with a key that has expired"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn two_ends_without_a_clock_are_refused() {
+    let mut world = World::perfect(&Setting::default());
+    world.host("device").utc = false;
+    world.host("gateway").utc = false;
+    world.connect("device", "gateway");
+    world.run_for(Duration::from_secs(20));
+    assert!(world.log("device").established.is_empty());
+    assert!(world.log("gateway").established.is_empty());
+    assert_eq!(world.log("device").failed[0].1, Error::NoAnswer);
+}
+
+#[test]
+fn an_association_never_outlives_its_connection_key() {
+    let setting = Setting {
+        expires: 1_800_000_600,
+        ..Setting::default()
+    };
+    let mut world = World::perfect(&setting);
+    let (device, _) = world.associate("device", "gateway");
+    world.run_for(Duration::from_secs(530));
+    // Refreshed ones included: every successor is clamped to the key as well.
+    world.run_for(Duration::from_secs(71));
+    let newest = world.log("device").newest();
+    assert!(world.send("device", newest, b"x").is_err());
+    assert!(world.send("device", device, b"x").is_err());
+    let again = world.host("device").credential;
+    let to = world.host("gateway").address;
+    let refused = world.with("device", |endpoint, now, rng, out| {
+        let label = refpoint_association::SessionLabel::default();
+        endpoint.connect(now, rng, to, again, label, out)
+    });
+    assert_eq!(refused, Err(Error::Expired));
+}

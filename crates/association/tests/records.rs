@@ -1,0 +1,236 @@
+//! Rules R1, R2, R4: sequences, epochs, replays and outages on datagrams.
+
+#[path = "support/net.rs"]
+mod net;
+#[path = "support/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use net::World;
+use refpoint_association::{Error, Policy};
+use refpoint_sim::{Adversary, Injector, Link, Packet, Verdict};
+use support::Setting;
+
+/// Drops everything while its switch is on.
+struct Dead(std::rc::Rc<std::cell::Cell<bool>>);
+
+impl Adversary for Dead {
+    fn intercept(&mut self, _: Duration, _: &Packet, _: &mut Injector) -> Verdict {
+        if self.0.get() {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    }
+}
+
+fn setting(policy: Policy) -> Setting {
+    Setting {
+        policy,
+        ..Setting::default()
+    }
+}
+
+#[test]
+fn a_replayed_record_is_dropped() {
+    let mut world = World::perfect(&Setting::default());
+    let (device, _) = world.associate("device", "gateway");
+    world.net.start_capture();
+    world.send("device", device, b"once").expect("may send");
+    world.run_for(Duration::from_secs(1));
+    let record = world.net.captured()[0].1.clone();
+    for _ in 0..3 {
+        let mut bytes = record.data.clone();
+        world.with("gateway", |endpoint, now, rng, out| {
+            endpoint.receive(now, rng, record.from, &mut bytes, out);
+        });
+    }
+    assert_eq!(world.log("gateway").payloads(), [b"once"]);
+    assert_eq!(world.host("gateway").endpoint.statistics().replayed, 3);
+}
+
+#[test]
+fn an_outage_of_a_hundred_thousand_records_is_over_within_thirty_two() {
+    let mut world = World::new(1, Link::perfect(), &Setting::default());
+    let (device, _) = world.associate("device", "gateway");
+    let dead = std::rc::Rc::new(std::cell::Cell::new(true));
+    world.net.set_adversary(Dead(dead.clone()));
+    for _ in 0..100_000 {
+        world.send("device", device, b"lost").expect("may send");
+    }
+    world.run_for(Duration::from_millis(1));
+    dead.set(false);
+    for number in 0..32_u8 {
+        world.send("device", device, &[number]).expect("may send");
+    }
+    world.run_for(Duration::from_millis(10));
+    let received = world.log("gateway").received.len();
+    assert!(received >= 1, "none of the 32 records was understood");
+}
+
+#[test]
+fn keys_are_ratcheted_by_records_without_a_message() {
+    let policy = Policy::default().with_epoch_bits(16).expect("valid");
+    let policy = policy.with_ratchet(None).expect("valid");
+    let mut world = World::new(1, Link::perfect(), &setting(policy));
+    let (device, gateway) = world.associate("device", "gateway");
+    for _ in 0..(1 << 16) + 40 {
+        world.send("device", device, b"x").expect("may send");
+        world.run_for(Duration::ZERO);
+    }
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(world.log("gateway").received.len(), (1 << 16) + 40);
+    assert_eq!(
+        world
+            .host("gateway")
+            .endpoint
+            .epochs(gateway)
+            .expect("lives")
+            .1,
+        1
+    );
+}
+
+#[test]
+fn keys_are_ratcheted_by_time_one_epoch_however_long_the_silence() {
+    let mut world = World::perfect(&Setting::default());
+    let (device, gateway) = world.associate("device", "gateway");
+    world.run_for(Duration::from_secs(1_000));
+    for step in 1..=3 {
+        world.send("device", device, b"x").expect("may send");
+        world.run_for(Duration::from_secs(130));
+        assert_eq!(world.log("gateway").received.len(), step);
+        let epoch = world
+            .host("gateway")
+            .endpoint
+            .epochs(gateway)
+            .expect("lives")
+            .1;
+        assert_eq!(epoch, step as u64);
+    }
+}
+
+#[test]
+fn late_records_of_the_previous_epoch_are_still_opened_for_a_while() {
+    let mut world = World::perfect(&Setting::default());
+    let (device, gateway) = world.associate("device", "gateway");
+    world.run_for(Duration::from_millis(118_950));
+    // Before the skip, held back by the network.
+    let slow = Link::perfect().with_delay(Duration::from_secs(2));
+    let (a, b) = (world.host("device").address, world.host("gateway").address);
+    world.net.set_link(a, b, slow);
+    world.send("device", device, b"before").expect("may send");
+    world.net.set_link(a, b, Link::perfect());
+    world.run_for(Duration::from_millis(1_500));
+    world.send("device", device, b"after").expect("may send");
+    world.run_for(Duration::from_secs(3));
+    assert_eq!(world.log("gateway").payloads(), [&b"after"[..], b"before"]);
+    assert_eq!(
+        world
+            .host("gateway")
+            .endpoint
+            .epochs(gateway)
+            .expect("lives")
+            .1,
+        1
+    );
+}
+
+#[test]
+fn the_hard_limit_closes_both_ends() {
+    let policy = Policy::default()
+        .with_lifetime(Duration::from_secs(100))
+        .expect("valid");
+    let policy = policy.with_minimum_lifetime(Duration::from_secs(1));
+    let mut world = World::perfect(&setting(policy));
+    let (device, _) = world.associate("device", "gateway");
+    // Nobody answers a refresh any more.
+    world
+        .net
+        .set_adversary(Dead(std::rc::Rc::new(std::cell::Cell::new(true))));
+    world.run_for(Duration::from_secs(200));
+    assert_eq!(
+        world.log("device").closed.last().expect("closed").1,
+        Error::Limit("time")
+    );
+    assert_eq!(
+        world.log("gateway").closed.last().expect("closed").1,
+        Error::Limit("time")
+    );
+    assert_eq!(
+        world.send("device", device, b"late"),
+        Err(Error::NoAssociation)
+    );
+    assert_eq!(world.host("device").endpoint.next_timeout(), None);
+}
+
+#[test]
+fn the_message_limit_is_enforced_at_both_ends() {
+    let policy = Policy::default().with_messages(20).expect("valid");
+    let mut world = World::perfect(&setting(policy));
+    let (device, _) = world.associate("device", "gateway");
+    let sent = (0..40)
+        .take_while(|_| world.send("device", device, b"x").is_ok())
+        .count();
+    world.run_for(Duration::from_secs(1));
+    assert!((15..=20).contains(&sent), "{sent} were sent");
+    assert_eq!(world.log("gateway").received.len(), sent);
+}
+
+#[test]
+fn a_message_that_does_not_fit_says_so() {
+    let mut world = World::perfect(&Setting::default());
+    let (device, _) = world.associate("device", "gateway");
+    let limit = world
+        .host("device")
+        .endpoint
+        .max_payload(device)
+        .expect("lives");
+    world.send("device", device, &vec![0; limit]).expect("fits");
+    let refused = world.send("device", device, &vec![0; limit + 1]);
+    assert_eq!(
+        refused,
+        Err(Error::TooLarge {
+            size: limit + 1,
+            limit
+        })
+    );
+    assert!(
+        refused
+            .expect_err("too large")
+            .to_string()
+            .contains("use a stream")
+    );
+}
+
+#[test]
+fn a_close_reaches_the_peer() {
+    let mut world = World::perfect(&Setting::default());
+    let (device, gateway) = world.associate("device", "gateway");
+    world.with("device", |endpoint, now, _, out| {
+        endpoint.close(now, device, out).expect("lives")
+    });
+    world.run_for(Duration::from_secs(1));
+    let reason = refpoint_association::CloseReason::Done;
+    assert_eq!(
+        world.log("gateway").closed,
+        [(gateway, Error::Closed(reason))]
+    );
+    assert_eq!(world.host("gateway").endpoint.len(), 0);
+}
+
+#[test]
+fn a_keepalive_fills_silence_and_nothing_else_does() {
+    let policy = Policy::default()
+        .with_keepalive(Some(Duration::from_secs(25)))
+        .expect("valid");
+    for (policy, expected) in [(policy, 7..=9), (Policy::default(), 0..=0)] {
+        let mut world = World::perfect(&setting(policy));
+        world.associate("device", "gateway");
+        world.net.start_capture();
+        world.run_for(Duration::from_secs(100));
+        let packets = world.net.captured().len();
+        assert!(expected.contains(&packets), "{packets} packets in 100 s");
+    }
+}

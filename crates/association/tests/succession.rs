@@ -1,0 +1,155 @@
+//! Rules H5, H7, H8: lost state, reboots, both ends initiating at once.
+
+#[path = "support/net.rs"]
+mod net;
+#[path = "support/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use net::World;
+use refpoint_association::SessionLabel;
+use refpoint_keys::{Profile, ReferencePoint};
+use refpoint_sim::{Chance, Link};
+use support::Setting;
+
+const LOW: &str = "//sp.example.com/id-aa";
+const HIGH: &str = "//sp.example.com/id-zz";
+
+/// Two nodes on Y: the 'device' has the lower id, or the higher one.
+fn nodes(initiator: &'static str, responder: &'static str) -> Setting {
+    Setting {
+        initiator,
+        responder,
+        point: ReferencePoint::Y,
+        ..Setting::default()
+    }
+}
+
+#[test]
+fn a_new_association_replaces_the_old_one_of_the_same_direction() {
+    let mut world = World::perfect(&Setting::default());
+    let (first, _) = world.associate("device", "gateway");
+    let (second, gateway) = world.associate("device", "gateway");
+    assert_eq!(world.log("device").replaced, [(first, second)]);
+    assert!(
+        world.send("device", first, b"x").is_err(),
+        "the old one only receives"
+    );
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(world.host("device").endpoint.len(), 1);
+    assert_eq!(world.host("gateway").endpoint.len(), 1);
+    world
+        .send("gateway", gateway, b"x")
+        .expect("the new one lives");
+}
+
+#[test]
+fn session_labels_keep_associations_apart() {
+    let mut world = World::perfect(&Setting::default());
+    world.associate("device", "gateway");
+    let label = SessionLabel::new(b"bulk").expect("short");
+    let target = world.host("gateway").address;
+    world.connect_with("device", target, label);
+    world.run_for(Duration::from_secs(20));
+    assert!(world.log("device").replaced.is_empty());
+    assert_eq!(world.host("gateway").endpoint.len(), 2);
+}
+
+#[test]
+fn a_gateway_that_lost_its_state_is_found_out_in_one_round_trip() {
+    let setting = Setting::default();
+    let mut world = World::perfect(&setting);
+    let (device, _) = world.associate("device", "gateway");
+    world.reboot("gateway", &setting);
+    let start = world.net.now();
+    world.send("device", device, b"lost").expect("may send");
+    world.run_until(Duration::from_secs(10), |world| {
+        world.log("device").established.len() == 2
+    });
+    let again = world.log("device").newest();
+    world.send("device", again, b"again").expect("may send");
+    world.run_until(Duration::from_secs(10), |world| {
+        !world.log("gateway").received.is_empty()
+    });
+    // A round trip takes 20 ms: one for the refusal, one for the handshake, half for the request.
+    assert!(
+        world.net.now() - start <= Duration::from_millis(51),
+        "{:?}",
+        world.net.now() - start
+    );
+}
+
+#[test]
+fn a_device_that_lost_its_state_just_connects_again() {
+    let setting = Setting::default();
+    let mut world = World::perfect(&setting);
+    world.associate("device", "gateway");
+    world.reboot("device", &setting);
+    world.associate("device", "gateway");
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(world.host("gateway").endpoint.len(), 1);
+}
+
+#[test]
+fn an_unauthenticated_refusal_ends_nothing() {
+    let mut world = World::perfect(&Setting::default());
+    let (device, gateway) = world.associate("device", "gateway");
+    world.net.start_capture();
+    world.send("device", device, b"a").expect("may send");
+    world.run_for(Duration::from_secs(1));
+    let record = world.net.captured()[0].1.clone();
+    // The index of the gateway, from the record, in a forged refusal, many times.
+    let forged = [&[7 << 3 | 4, 1], &record.data[1..5]].concat();
+    let from = world.host("gateway").address;
+    for _ in 0..100 {
+        let mut forged = forged.clone();
+        world.with("device", |endpoint, now, rng, out| {
+            endpoint.receive(now, rng, from, &mut forged, out);
+        });
+        world.send("device", device, b"b").ok();
+        world.run_for(Duration::from_millis(10));
+    }
+    world.run_for(Duration::from_secs(1));
+    let delivered = world.log("gateway").received.len();
+    assert!(world.log("device").closed.is_empty());
+    assert!(
+        delivered >= 2,
+        "the old association carried {delivered} records"
+    );
+    let started = world.log("device").established.len() - 1;
+    assert!(
+        started <= 20,
+        "{started} handshakes were provoked in two seconds"
+    );
+    let _ = gateway;
+}
+
+#[test]
+fn both_ends_initiating_at_once_end_with_one_association() {
+    for (seed, (a, b)) in [(LOW, HIGH), (HIGH, LOW)]
+        .into_iter()
+        .cycle()
+        .take(60)
+        .enumerate()
+    {
+        for profile in [Profile::Psk, Profile::Known] {
+            let setting = Setting {
+                profile,
+                ..nodes(a, b)
+            };
+            let link = Link::perfect()
+                .with_delay(Duration::from_millis(10))
+                .with_jitter(Duration::from_millis(15))
+                .with_loss(Chance::percent(if seed % 3 == 0 { 20 } else { 0 }));
+            let mut world = World::new(seed as u64, link, &setting);
+            world.connect("device", "gateway");
+            world.run_for(Duration::from_millis((seed as u64 % 5) * 7));
+            world.connect("gateway", "device");
+            world.run_for(Duration::from_secs(30));
+            let left = world.host("device").endpoint.len();
+            assert_eq!(left, world.host("gateway").endpoint.len(), "seed {seed}");
+            assert_eq!(left, 1, "seed {seed}: {profile:?} {a} {b}");
+        }
+    }
+}
