@@ -18,7 +18,7 @@ mod mutation;
 mod primitive;
 mod wire;
 
-pub use association::{association_handshake, association_stream};
+pub use association::{association_endpoint, association_handshake, association_stream};
 pub use input::Input;
 pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
@@ -32,6 +32,7 @@ pub type Body = fn(&[u8]);
 
 /// Every target and its body.
 pub const TARGETS: &[(&str, Body)] = &[
+    ("association_endpoint", association_endpoint),
     ("association_handshake", association_handshake),
     ("association_stream", association_stream),
     ("keys_derivation", keys_derivation),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use refpoint_fuzz::{Body, TARGETS, mutations};
 
 /// Enough to find what is shallow, and cheap enough for every `cargo test`.
-const MUTATIONS: usize = 200;
+const MUTATIONS: usize = 100;
 
 #[test]
 fn every_seed_and_every_past_crash_replays() {

@@ -69,8 +69,11 @@ pub(super) fn parties(choice: u8) -> (Party, Party) {
 
 /// So many seconds after the start.
 pub(super) fn now(seconds: u64) -> Now {
-    Now::new(
-        Duration::from_secs(seconds),
-        UtcTime::from_secs(START + seconds),
-    )
+    now_at(seconds * 1_000)
+}
+
+/// So many milliseconds after the start.
+pub(super) fn now_at(millis: u64) -> Now {
+    let utc = UtcTime::from_secs(START + millis / 1_000);
+    Now::new(Duration::from_millis(millis), utc)
 }
