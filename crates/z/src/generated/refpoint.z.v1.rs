@@ -6,13 +6,13 @@ pub struct KeyRequest {
     /// Which authentication made it. Required.
     #[prost(enumeration = "KeySource", tag = "1")]
     pub source: i32,
-    /// The key id that the device presented: B-TID, A-KID or the like, at most 253 bytes. Required.
+    /// The key id that the device presented: B-TID, A-KID or the like, 1 to 255 bytes. Required.
     #[prost(string, tag = "2")]
     pub key_id: ::prost::alloc::string::String,
-    /// FQDN of the application function: the first part of NAF_Id or AF_ID. Required for GBA and AKMA.
+    /// FQDN of the function that the key is for; for GBA and AKMA the first part of NAF_Id or AF_ID. Required.
     #[prost(string, tag = "3")]
     pub function_fqdn: ::prost::alloc::string::String,
-    /// Ua protocol identifier, 5 bytes: the second part of NAF_Id or AF_ID. Required for GBA and AKMA.
+    /// Ua protocol identifier, 5 bytes: the second part of NAF_Id or AF_ID. Required for GBA and AKMA, absent elsewhere.
     #[prost(bytes = "vec", tag = "4")]
     pub protocol_id: ::prost::alloc::vec::Vec<u8>,
     /// The key id that the device used before, when this key renews it. Optional.
