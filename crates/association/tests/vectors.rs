@@ -8,7 +8,7 @@ mod streams;
 #[path = "support/support.rs"]
 mod support;
 
-use std::{convert::Infallible, time::Duration};
+use core::{convert::Infallible, time::Duration};
 
 use rand_core::{TryCryptoRng, TryRng};
 use refpoint_association::{Backend, Credential, Local, Policy, Suite};

@@ -1,6 +1,6 @@
 //! Whole associations on datagrams, a Retry and a refresh.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use refpoint_association::{
     AssociationId, Config, CredentialId, Endpoint, Error, Event, Outbox, SessionLabel,
