@@ -1,0 +1,165 @@
+use core::fmt;
+use core::task::Waker;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use refpoint_association::{Authenticated, CloseReason, StreamSession};
+use refpoint_primitive::Peer;
+use tokio::sync::watch;
+
+/// A handle of an association: who is at the other end now, whether it still holds, and a way to end it.
+///
+/// All clones are the same association. It is what a tonic service finds in the extensions of its requests, captured
+/// once per connection; since the handle is shared, a renewal, a revocation or the end shows in it all the same.
+///
+/// ```
+/// # use refpoint_transport::Association;
+/// fn originator<T>(request: &tonic::Request<T>) -> Option<String> {
+///     let association = request.extensions().get::<Association>()?;
+///     (!association.is_closed()).then(|| association.peer().entity.to_string())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Association(Arc<Shared>);
+
+struct Shared {
+    authenticated: RwLock<Authenticated>,
+    renewal: Duration,
+    ending: OnceLock<CloseReason>,
+    closed: watch::Sender<bool>,
+    wakers: Mutex<[Option<Waker>; 2]>,
+}
+
+/// Which task waits: a stream may be read and written by two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    Read,
+    Write,
+}
+
+impl Association {
+    pub(crate) fn new(session: &StreamSession) -> Self {
+        Self(Arc::new(Shared {
+            authenticated: RwLock::new(session.peer().clone()),
+            renewal: session.renewal(),
+            ending: OnceLock::new(),
+            closed: watch::Sender::new(false),
+            wakers: Mutex::default(),
+        }))
+    }
+
+    /// What the handshake proved, the latest one if the association was renewed.
+    #[must_use]
+    pub fn authenticated(&self) -> Authenticated {
+        let current = &self.0.authenticated;
+        current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The peer, as the layers X, Y and Z want it.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        let authenticated = self.authenticated();
+        Peer {
+            entity: authenticated.entity().clone(),
+            point: authenticated.point(),
+            role: authenticated.role().peer(),
+        }
+    }
+
+    /// Whether nothing is carried any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        *self.0.closed.borrow() || self.0.ending.get().is_some()
+    }
+
+    /// Ends the association: the peer is told the reason, then reads and writes fail at both ends.
+    ///
+    /// This returns at once. What was written before and waits still may not arrive.
+    pub fn close(&self, reason: CloseReason) {
+        // The first reason stands.
+        if self.0.ending.set(reason).is_ok() {
+            self.wake();
+        }
+    }
+
+    /// Waits for the end.
+    pub async fn closed(&self) {
+        let mut closed = self.0.closed.subscribe();
+        // The sender lives in `self`.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// The instant, in this crate's monotonic time, by which a new association should take the place of this one.
+    pub(crate) fn renewal(&self) -> Duration {
+        self.0.renewal
+    }
+
+    /// Whether someone wants it to end.
+    pub(crate) fn ending(&self) -> Option<CloseReason> {
+        self.0.ending.get().copied()
+    }
+
+    /// The carriage has let go of it.
+    pub(crate) fn mark_closed(&self) {
+        self.0.closed.send_replace(true);
+    }
+
+    /// Wakes this task when someone wants it to end.
+    pub(crate) fn register(&self, side: Side, waker: &Waker) {
+        let mut wakers = self.wakers();
+        match &mut wakers[side as usize] {
+            Some(registered) => registered.clone_from(waker),
+            empty => *empty = Some(waker.clone()),
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        let wakers = core::mem::take(&mut *self.wakers());
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakAssociation {
+        WeakAssociation(Arc::downgrade(&self.0))
+    }
+
+    fn wakers(&self) -> std::sync::MutexGuard<'_, [Option<Waker>; 2]> {
+        self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for Association {
+    /// Whether both are handles of the same association.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Association {}
+
+impl fmt::Debug for Association {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Association")
+            .field("peer", &self.peer())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+/// Does not keep the handle alive.
+#[derive(Clone)]
+pub(crate) struct WeakAssociation(std::sync::Weak<Shared>);
+
+impl WeakAssociation {
+    pub(crate) fn upgrade(&self) -> Option<Association> {
+        self.0.upgrade().map(Association)
+    }
+}
+
+impl fmt::Debug for WeakAssociation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakAssociation")
+    }
+}

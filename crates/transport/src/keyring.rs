@@ -1,0 +1,178 @@
+use core::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use refpoint_association::{
+    Authenticated, Backend, CloseReason, Credential, CredentialId, Credentials, Error, Local,
+};
+use refpoint_keys::{EntityId, ReferencePoint};
+
+use crate::association::{Association, WeakAssociation};
+
+/// Who this process speaks for and what it knows of its peers, shared by all that makes or takes associations.
+///
+/// It can change while associations live: [`Keyring::update`] closes those whose credential is gone, and leaves the
+/// others alone. So a reload is: compare, remove what went or changed, insert what is new.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use refpoint_association::{Credential, Credentials, Local};
+/// # use refpoint_keys::{ConnectionKey, EntityId, KeyId, Profile, ReferencePoint, UtcTime, Validity};
+/// use refpoint_transport::Keyring;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = EntityId::parse("//sp.example.com/id-mn")?;
+/// # let core = EntityId::parse("//sp.example.com/id-in")?;
+/// # let validity = Validity::until(UtcTime::from_secs(2_000_000_000));
+/// # let key = ConnectionKey::from_bytes([7; 32], KeyId::new(b"k1")?, ReferencePoint::Y, &gateway, &core, validity)?;
+/// let credential = Credential::new(&gateway, Arc::new(key), &[Profile::Psk])?;
+/// let keyring = Keyring::new(Local::new(gateway), Credentials::new());
+/// let id = keyring.update(|_, credentials| credentials.insert(credential))?;
+///
+/// // Later: every association by this credential is closed.
+/// keyring.update(|_, credentials| credentials.remove(id));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Keyring(Arc<Shared>);
+
+struct Shared {
+    backend: Backend,
+    table: RwLock<Table>,
+    live: Mutex<Live>,
+}
+
+struct Table {
+    local: Local,
+    credentials: Credentials,
+}
+
+/// The associations made from this keyring, some of them gone.
+#[derive(Default)]
+struct Live {
+    associations: Vec<WeakAssociation>,
+    sweep_at: usize,
+}
+
+impl Keyring {
+    /// A keyring that uses the default cryptographic backend.
+    #[must_use]
+    pub fn new(local: Local, credentials: Credentials) -> Self {
+        Self::with_backend(local, credentials, Backend::default())
+    }
+
+    /// A keyring that uses `backend`.
+    #[must_use]
+    pub fn with_backend(local: Local, credentials: Credentials, backend: Backend) -> Self {
+        Self(Arc::new(Shared {
+            backend,
+            table: RwLock::new(Table { local, credentials }),
+            live: Mutex::default(),
+        }))
+    }
+
+    /// Looks at the present state.
+    pub fn read<R>(&self, look: impl FnOnce(&Local, &Credentials) -> R) -> R {
+        let table = self.table();
+        look(&table.local, &table.credentials)
+    }
+
+    /// Changes it, then closes every association whose very credential is not in the table any more. An association
+    /// whose credential stays keeps what it was made with until it is renewed.
+    pub fn update<R>(&self, change: impl FnOnce(&mut Local, &mut Credentials) -> R) -> R {
+        let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
+        let Table { local, credentials } = &mut *table;
+        let result = change(local, credentials);
+        let live = self.live().sweep();
+        for association in live {
+            if !holds(credentials, &association.authenticated()) {
+                association.close(CloseReason::Revoked);
+            }
+        }
+        result
+    }
+
+    /// The credential for `peer` at this reference point: the newest, if there are several.
+    #[must_use]
+    pub fn credential(
+        &self,
+        point: ReferencePoint,
+        peer: &EntityId,
+    ) -> Option<(CredentialId, Arc<Credential>)> {
+        let table = self.table();
+        let fitting = table
+            .credentials
+            .iter()
+            .filter(|(_, credential)| credential.point() == point && credential.peer() == peer);
+        fitting
+            .max_by_key(|(id, _)| *id)
+            .map(|(id, credential)| (id, credential.clone()))
+    }
+
+    /// How many associations live.
+    #[must_use]
+    pub fn associations(&self) -> usize {
+        self.live().sweep().len()
+    }
+
+    /// The cryptographic backend.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.0.backend
+    }
+
+    /// Takes an association that was just made into care: from now on a revocation finds it.
+    pub(crate) fn admit(&self, association: &Association) -> Result<(), Error> {
+        // The table is locked until the association is listed: no revocation falls in between.
+        let table = self.table();
+        if !holds(&table.credentials, &association.authenticated()) {
+            return Err(Error::Closed(CloseReason::Revoked));
+        }
+        let mut live = self.live();
+        if live.associations.len() >= live.sweep_at {
+            let held = live.sweep().len();
+            live.sweep_at = 2 * held + 64;
+        }
+        live.associations.push(association.downgrade());
+        Ok(())
+    }
+
+    fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.0.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, Live> {
+        self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    /// Forgets those that are gone; returns the others.
+    fn sweep(&mut self) -> Vec<Association> {
+        let mut held = Vec::new();
+        self.associations.retain(|association| {
+            let association = association.upgrade().filter(|held| !held.is_closed());
+            let is_held = association.is_some();
+            held.extend(association);
+            is_held
+        });
+        held
+    }
+}
+
+fn holds(credentials: &Credentials, authenticated: &Authenticated) -> bool {
+    credentials
+        .find(authenticated.credential_id())
+        .is_some_and(|credential| Arc::ptr_eq(credential, authenticated.credential()))
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read(|local, credentials| {
+            f.debug_struct("Keyring")
+                .field("local", local.entity())
+                .field("credentials", &credentials.iter().count())
+                .finish()
+        })
+    }
+}
