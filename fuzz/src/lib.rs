@@ -11,12 +11,15 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
+mod asking;
 mod association;
 mod input;
 mod keys;
 mod mutation;
 mod primitive;
 mod wire;
+mod x;
+mod y;
 
 pub use association::{association_endpoint, association_handshake, association_stream};
 pub use input::Input;
@@ -24,6 +27,8 @@ pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
 pub use primitive::{primitive_exchange, primitive_http, primitive_ledger, primitive_message};
 pub use wire::{wire_control, wire_frame, wire_packet, wire_payload, wire_record};
+pub use x::{x_datagram, x_identity, x_serve};
+pub use y::{y_identity, y_serve};
 
 use std::{env, fs, io};
 
@@ -48,6 +53,11 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("wire_packet", wire_packet),
     ("wire_payload", wire_payload),
     ("wire_record", wire_record),
+    ("x_datagram", x_datagram),
+    ("x_identity", x_identity),
+    ("x_serve", x_serve),
+    ("y_identity", y_identity),
+    ("y_serve", y_serve),
 ];
 
 /// Feeds each file named on the command line to `body`: how a crash is looked at on stable.
