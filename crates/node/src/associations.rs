@@ -30,7 +30,11 @@ pub trait Associations: Sized + Send + Sync + 'static {
     fn carrier(&self, peer: &EntityId, point: ReferencePoint) -> Self::Carrier;
 
     /// Takes over peers, keys and policies. Associations with peers that stay as they were go on.
-    fn reload(&self, config: &Config, identity: Identity) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn reload(
+        &self,
+        config: &Config,
+        identity: Identity,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Closes every association in an orderly way. The caller bounds the time.
     fn close(&self) -> impl Future<Output = ()> + Send;

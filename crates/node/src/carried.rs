@@ -21,7 +21,11 @@ pub fn request_to_carry(mut request: http::Request) -> Result<HttpRequest, Failu
 ///
 /// [`Failure::Malformed`] when it is not text where HTTP wants text.
 pub fn request_from_carried(request: &HttpRequest) -> Result<http::Request, Failure> {
-    let text = |bytes: &[u8]| core::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Failure::Malformed);
+    let text = |bytes: &[u8]| {
+        core::str::from_utf8(bytes)
+            .map(str::to_owned)
+            .map_err(|_| Failure::Malformed)
+    };
     Ok(http::Request {
         method: text(request.method())?,
         target: text(request.target())?,
@@ -39,7 +43,9 @@ pub fn response_to_carry(mut response: http::Response) -> Result<HttpResponse, F
     http::strip_hop_by_hop(&mut response.headers);
     if matches!(response.status, 204 | 304) {
         // What it says is the length of a body that is not there.
-        response.headers.retain(|header| !header.is("content-length"));
+        response
+            .headers
+            .retain(|header| !header.is("content-length"));
     }
     let unusable = |_| Failure::UnusableAnswer;
     let headers = headers_to_carry(&response.headers).map_err(unusable)?;
@@ -60,12 +66,16 @@ pub fn response_from_carried(response: &HttpResponse) -> http::Response {
 
 /// The refusal of a request with these headers.
 pub fn refusal(failure: Failure, headers: &http::Headers) -> http::Response {
-    let pairs = headers.iter().map(|header| (header.name.as_bytes(), header.value.as_slice()));
+    let pairs = headers
+        .iter()
+        .map(|header| (header.name.as_bytes(), header.value.as_slice()));
     response_from_carried(&HttpResponse::refusal(failure, &Echo::of_headers(pairs)))
 }
 
 fn headers_to_carry(headers: &http::Headers) -> Result<Headers, Failure> {
-    let headers = headers.iter().map(|header| Header::new(header.name.clone(), header.value.clone()));
+    let headers = headers
+        .iter()
+        .map(|header| Header::new(header.name.clone(), header.value.clone()));
     Headers::new(headers.collect::<Result<_, _>>().map_err(malformed)?).map_err(malformed)
 }
 
@@ -73,7 +83,12 @@ fn headers_from_carried(headers: &Headers) -> http::Headers {
     // A carried name is a token, and so text.
     headers
         .iter()
-        .map(|header| http::Header::new(String::from_utf8_lossy(header.name()), header.value().as_ref()))
+        .map(|header| {
+            http::Header::new(
+                String::from_utf8_lossy(header.name()),
+                header.value().as_ref(),
+            )
+        })
         .collect()
 }
 

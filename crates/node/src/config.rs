@@ -272,8 +272,10 @@ impl Config {
     ///
     /// When it cannot be read, or names the first line and key that cannot be used.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+            path: path.to_owned(),
+            error,
+        })?;
         Ok(Self::parse(&text, path.parent().unwrap_or(Path::new("")))?)
     }
 
@@ -289,11 +291,15 @@ impl Config {
 
     /// The peer `entity` at `point`.
     pub fn peer(&self, entity: &EntityId, point: ReferencePoint) -> Option<&Peer> {
-        self.peers.iter().find(|peer| peer.entity == *entity && peer.point == point)
+        self.peers
+            .iter()
+            .find(|peer| peer.entity == *entity && peer.point == point)
     }
 
     /// The ingress of what arrives on `point`.
     pub fn ingress(&self, point: ReferencePoint) -> Option<&Ingress> {
-        self.ingress.iter().find(|ingress| ingress.points.contains(&point))
+        self.ingress
+            .iter()
+            .find(|ingress| ingress.points.contains(&point))
     }
 }

@@ -6,7 +6,9 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
 
 use refpoint_keys::{EntityId, EntityKind};
-use refpoint_primitive::{Echo, Failure, HttpResponse, Originator, RequestMessage, ResponseMessage};
+use refpoint_primitive::{
+    Echo, Failure, HttpResponse, Originator, RequestMessage, ResponseMessage,
+};
 use tokio::time::timeout;
 
 use crate::carried::{refusal, request_to_carry, response_from_carried};
@@ -31,9 +33,19 @@ impl<C: Carrier> Egress<C> {
     /// An egress from `local` to `peer`, over `carrier`.
     ///
     /// `allowed` names the originators that may use it; if it is empty, that is left to the peer.
-    pub fn new(carrier: C, local: &EntityId, peer: &EntityId, allowed: Vec<EntityId>, limits: Limits) -> Self {
+    pub fn new(
+        carrier: C,
+        local: &EntityId,
+        peer: &EntityId,
+        allowed: Vec<EntityId>,
+        limits: Limits,
+    ) -> Self {
         // An AE's stem is relative to its registrar: the peer, if this node is the AE's.
-        let cse = if local.kind() == EntityKind::Cse { local } else { peer };
+        let cse = if local.kind() == EntityKind::Cse {
+            local
+        } else {
+            peer
+        };
         Self {
             carrier,
             peer: peer.clone(),
@@ -55,7 +67,9 @@ impl<C: Carrier> Egress<C> {
             let _place = self.gate.enter().await?;
             self.carrier.exchange(request.clone()).await
         };
-        let response = timeout(self.limits.exchange_time, exchange).await.map_err(|_| Failure::Timeout)??;
+        let response = timeout(self.limits.exchange_time, exchange)
+            .await
+            .map_err(|_| Failure::Timeout)??;
         match response {
             ResponseMessage::Http(response) => Ok(response),
             ResponseMessage::Primitive(_) => Err(Failure::UnusableAnswer),
@@ -82,10 +96,13 @@ impl<C: Carrier> Handler for Egress<C> {
         let outcome = match request_to_carry(request).map(RequestMessage::Http) {
             Ok(request) => {
                 let outcome = self.carry(&request).await;
-                outcome.map_err(|failure| (failure, HttpResponse::refusal(failure, &Echo::of(&request))))
+                outcome.map_err(|failure| {
+                    (failure, HttpResponse::refusal(failure, &Echo::of(&request)))
+                })
             }
             Err(failure) => {
-                metrics::counter!("refpoint_egress_requests_total", "outcome" => "refused").increment(1);
+                metrics::counter!("refpoint_egress_requests_total", "outcome" => "refused")
+                    .increment(1);
                 tracing::debug!(%failure, "request refused");
                 return refusal(failure, &headers);
             }

@@ -28,4 +28,4 @@ pub use limits::HttpLimits;
 pub use message::{InvalidMessage, Request, Response};
 pub use server::{Handler, Server};
 
-pub use head::{parse_request_head, parse_response_head, Framing, RequestHead, ResponseHead};
+pub use head::{Framing, RequestHead, ResponseHead, parse_request_head, parse_response_head};

@@ -63,20 +63,29 @@ impl Identity {
             let credential = credential(peer, &config.entity)?;
             credentials
                 .insert(credential)
-                .map_err(|problem| IdentityError::Peer { peer: peer.entity.clone(), problem })?;
+                .map_err(|problem| IdentityError::Peer {
+                    peer: peer.entity.clone(),
+                    problem,
+                })?;
         }
         Ok(Self { local, credentials })
     }
 }
 
 fn credential(peer: &Peer, local: &EntityId) -> Result<Credential, IdentityError> {
-    let refused = |problem| IdentityError::Peer { peer: peer.entity.clone(), problem };
+    let refused = |problem| IdentityError::Peer {
+        peer: peer.entity.clone(),
+        problem,
+    };
     let key = connection_key(peer, local)?;
     let policy = peer.policy.apply(Policy::default()).map_err(refused)?;
     let credential = Credential::new(local, Arc::new(key), &peer.profiles)
         .and_then(|credential| credential.with_suites(&[peer.suite]))
         .map_err(refused)?
-        .with_initiators(peer.initiator != Initiator::Peer, peer.initiator != Initiator::Local)
+        .with_initiators(
+            peer.initiator != Initiator::Peer,
+            peer.initiator != Initiator::Local,
+        )
         .with_policy(policy);
     match &peer.public_key {
         Some(path) => Ok(credential.with_public_key(public_key(path, &peer.entity)?)),
@@ -87,8 +96,12 @@ fn credential(peer: &Peer, local: &EntityId) -> Result<Credential, IdentityError
 fn static_key(path: &Path, owner: &EntityId, backend: Backend) -> Result<StaticKey, IdentityError> {
     match KeyFile::load(path)? {
         KeyFile::Static { entity, key } if entity == *owner => {
-            StaticKey::from_bytes(key.expose_bytes(), backend)
-                .map_err(|problem| IdentityError::Peer { peer: entity, problem })
+            StaticKey::from_bytes(key.expose_bytes(), backend).map_err(|problem| {
+                IdentityError::Peer {
+                    peer: entity,
+                    problem,
+                }
+            })
         }
         _ => Err(wrong(path, format!("not the static key of {owner}"))),
     }
@@ -104,16 +117,27 @@ fn public_key(path: &Path, owner: &EntityId) -> Result<PublicKey, IdentityError>
 fn connection_key(peer: &Peer, local: &EntityId) -> Result<ConnectionKey, IdentityError> {
     let path = &peer.connection_key;
     match KeyFile::load(path)? {
-        KeyFile::Connection(key) if key.peer_of(local) == Some(&peer.entity) && key.point() == peer.point => {
+        KeyFile::Connection(key)
+            if key.peer_of(local) == Some(&peer.entity) && key.point() == peer.point =>
+        {
             if key.validity().is_over(utc::now()) {
                 tracing::warn!(peer = %peer.entity, file = %path.display(), "the connection key has expired: make a new one");
             }
             Ok(key)
         }
-        _ => Err(wrong(path, format!("not the connection key of {local} and {} at {}", peer.entity, peer.point))),
+        _ => Err(wrong(
+            path,
+            format!(
+                "not the connection key of {local} and {} at {}",
+                peer.entity, peer.point
+            ),
+        )),
     }
 }
 
 fn wrong(path: &Path, problem: String) -> IdentityError {
-    IdentityError::WrongKey { path: path.to_owned(), problem }
+    IdentityError::WrongKey {
+        path: path.to_owned(),
+        problem,
+    }
 }

@@ -21,7 +21,9 @@ impl Inbound {
     ///
     /// When a bearer token cannot be read.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self { by_point: RwLock::new(ingresses(config)?) })
+        Ok(Self {
+            by_point: RwLock::new(ingresses(config)?),
+        })
     }
 
     /// Takes over the ingresses of another configuration; requests under way end at the old ones.
@@ -31,13 +33,21 @@ impl Inbound {
     /// When a bearer token cannot be read; then nothing changes.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         let ingresses = ingresses(config)?;
-        *self.by_point.write().unwrap_or_else(PoisonError::into_inner) = ingresses;
+        *self
+            .by_point
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = ingresses;
         Ok(())
     }
 
     /// Has the local CSE (or AE) answer a request that arrived on `point` and that its layer let through.
     pub async fn serve(&self, point: ReferencePoint, request: RequestMessage) -> ResponseMessage {
-        let ingress = self.by_point.read().unwrap_or_else(PoisonError::into_inner).get(&point).cloned();
+        let ingress = self
+            .by_point
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&point)
+            .cloned();
         match ingress {
             Some(ingress) => ingress.serve(request).await,
             None => ResponseMessage::refusal(Failure::PeerUnreachable, &request),
@@ -48,10 +58,21 @@ impl Inbound {
 fn ingresses(config: &Config) -> anyhow::Result<HashMap<ReferencePoint, Arc<Ingress>>> {
     let mut by_point = HashMap::new();
     for table in &config.ingress {
-        let load = |path: &std::path::PathBuf| BearerToken::load(path).with_context(|| path.display().to_string());
+        let load = |path: &std::path::PathBuf| {
+            BearerToken::load(path).with_context(|| path.display().to_string())
+        };
         let bearer = table.bearer_token.as_ref().map(load).transpose()?;
-        let ingress = Arc::new(Ingress::new(table.cse.clone(), bearer, config.limits.http.clone()));
-        by_point.extend(table.points.iter().map(|point| (*point, Arc::clone(&ingress))));
+        let ingress = Arc::new(Ingress::new(
+            table.cse.clone(),
+            bearer,
+            config.limits.http.clone(),
+        ));
+        by_point.extend(
+            table
+                .points
+                .iter()
+                .map(|point| (*point, Arc::clone(&ingress))),
+        );
     }
     Ok(by_point)
 }

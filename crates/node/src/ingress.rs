@@ -23,7 +23,10 @@ pub struct Ingress {
 impl Ingress {
     /// An ingress to `cse`. With a `bearer` token, every request carries it, and a peer's `Authorization` is dropped.
     pub fn new(cse: Authority, bearer: Option<BearerToken>, limits: HttpLimits) -> Self {
-        Self { client: Client::new(cse, limits), bearer }
+        Self {
+            client: Client::new(cse, limits),
+            bearer,
+        }
     }
 
     /// Asks the CSE and returns its response, or a refusal.
@@ -35,7 +38,11 @@ impl Ingress {
             RequestMessage::Primitive(_) => Err(Failure::UnsupportedForm),
         };
         metrics::histogram!("refpoint_ingress_seconds").record(begun.elapsed().as_secs_f64());
-        let label = if outcome.is_ok() { "answered" } else { "refused" };
+        let label = if outcome.is_ok() {
+            "answered"
+        } else {
+            "refused"
+        };
         metrics::counter!("refpoint_ingress_requests_total", "outcome" => label).increment(1);
         match outcome {
             Ok(response) => ResponseMessage::Http(response),
@@ -46,7 +53,10 @@ impl Ingress {
         }
     }
 
-    async fn ask(&self, carried: &refpoint_primitive::HttpRequest) -> Result<HttpResponse, Failure> {
+    async fn ask(
+        &self,
+        carried: &refpoint_primitive::HttpRequest,
+    ) -> Result<HttpResponse, Failure> {
         let mut request = request_from_carried(carried)?;
         let host = self.client.authority().as_str();
         if request.headers.first("host").is_some() {
@@ -57,14 +67,19 @@ impl Ingress {
             request.headers = headers.iter().chain(&request.headers).cloned().collect();
         }
         if let Some(bearer) = &self.bearer {
-            request.headers.set("Authorization", bearer.expose_authorization().as_bytes());
+            request
+                .headers
+                .set("Authorization", bearer.expose_authorization().as_bytes());
         }
         match self.client.exchange(&request).await {
             Ok(response) => {
                 let response = response_to_carry(response)?;
                 let asked = carried.request_id();
                 // A CSE that answers another request than it was asked has lost its place.
-                if response.request_id().is_some_and(|answered| answered != asked) {
+                if response
+                    .request_id()
+                    .is_some_and(|answered| answered != asked)
+                {
                     return Err(Failure::UnusableAnswer);
                 }
                 Ok(response)

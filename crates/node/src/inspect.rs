@@ -67,11 +67,17 @@ pub enum InspectError {
 pub fn inspect(input: impl Read, format: Format, out: &mut dyn Write) -> Result<u64, InspectError> {
     let mut count = 0;
     if format == Format::Text {
-        writeln!(out, "{:>7}  {:<17}  {:<45}  {:>5}  type", "packet", "time", "from > to", "size")?;
+        writeln!(
+            out,
+            "{:>7}  {:<17}  {:<45}  {:>5}  type",
+            "packet", "time", "from > to", "size"
+        )?;
     }
     for packet in PcapReader::new(input)? {
         let packet = packet?;
-        let Some(ip) = dissect(&packet.ip).filter(|ip| ip.transport == Transport::Udp) else { continue };
+        let Some(ip) = dissect(&packet.ip).filter(|ip| ip.transport == Transport::Udp) else {
+            continue;
+        };
         count += 1;
         let row = Inspected::new(&packet, &ip);
         match format {
@@ -147,7 +153,11 @@ impl Inspected {
 
     fn write_line(&self, out: &mut dyn Write) -> io::Result<()> {
         let ends = format!("{} > {}", self.from, self.to);
-        write!(out, "{:>7}  {:<17}  {ends:<45}  {:>5}  {}", self.number, self.time, self.size, self.kind)?;
+        write!(
+            out,
+            "{:>7}  {:<17}  {ends:<45}  {:>5}  {}",
+            self.number, self.time, self.size, self.kind
+        )?;
         if let Some(index) = &self.index {
             write!(out, " index {index}")?;
         }
@@ -163,7 +173,12 @@ impl Inspected {
 
 fn terms(initiate: &Initiate<'_>) -> String {
     let terms = &initiate.header.terms;
-    let mut text = format!("profile {}, reference point {}, suite {}", terms.profile, terms.point, terms.suite.code());
+    let mut text = format!(
+        "profile {}, reference point {}, suite {}",
+        terms.profile,
+        terms.point,
+        terms.suite.code()
+    );
     if let Some(id) = &initiate.header.key_id {
         text.push_str(&format!(", key id {id}"));
     }

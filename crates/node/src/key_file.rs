@@ -110,7 +110,10 @@ impl KeyFile {
     ///
     /// When it cannot be read, holds a secret that others than its owner can read, or is not a key file.
     pub fn load(path: &Path) -> Result<Self, KeyFileProblem> {
-        read(path).map_err(|problem| KeyFileProblem { path: path.to_owned(), problem })
+        read(path).map_err(|problem| KeyFileProblem {
+            path: path.to_owned(),
+            problem,
+        })
     }
 
     /// Writes a new key file at `path`: for its owner only, unless it is a public key.
@@ -119,14 +122,24 @@ impl KeyFile {
     ///
     /// When it cannot be written, or exists: a key is never overwritten.
     pub fn create(&self, path: &Path) -> Result<(), KeyFileProblem> {
-        let mode = if matches!(self, Self::Public { .. }) { 0o644 } else { 0o600 };
+        let mode = if matches!(self, Self::Public { .. }) {
+            0o644
+        } else {
+            0o600
+        };
         std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
             .open(path)
-            .and_then(|mut file| file.write_all(self.to_text().as_bytes()).and_then(|()| file.sync_all()))
-            .map_err(|error| KeyFileProblem { path: path.to_owned(), problem: KeyFileError::Io(error) })
+            .and_then(|mut file| {
+                file.write_all(self.to_text().as_bytes())
+                    .and_then(|()| file.sync_all())
+            })
+            .map_err(|error| KeyFileProblem {
+                path: path.to_owned(),
+                problem: KeyFileError::Io(error),
+            })
     }
 
     /// Reads the text of a key file.

@@ -20,7 +20,9 @@ pub mod tap;
 mod utc;
 
 pub use associations::{Associations, Unassociated};
-pub use carried::{refusal, request_from_carried, request_to_carry, response_from_carried, response_to_carry};
+pub use carried::{
+    refusal, request_from_carried, request_to_carry, response_from_carried, response_to_carry,
+};
 pub use carrier::Carrier;
 pub use drain::{Drain, DrainSignal};
 pub use egress::Egress;

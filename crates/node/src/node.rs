@@ -50,7 +50,13 @@ impl<A: Associations> Node<A> {
                 .await
                 .with_context(|| format!("cannot listen on {}", table.listen))?;
             let carrier = associations.carrier(&table.peer, table.point);
-            let handler = Egress::new(carrier, &config.entity, &table.peer, table.from.clone(), config.limits.clone());
+            let handler = Egress::new(
+                carrier,
+                &config.entity,
+                &table.peer,
+                table.from.clone(),
+                config.limits.clone(),
+            );
             let handler = Arc::new(handler);
             let address = server.local_addr()?;
             tracing::info!(%address, peer = %table.peer, point = %table.point, "egress listens");
@@ -58,7 +64,14 @@ impl<A: Associations> Node<A> {
             servers.spawn(server.run(handler, drain.clone()));
         }
         tracing::info!(entity = %config.entity, peers = config.peers.len(), egress = egress.len(), "node started");
-        Ok(Self { config, associations, inbound, egress, signal, servers })
+        Ok(Self {
+            config,
+            associations,
+            inbound,
+            egress,
+            signal,
+            servers,
+        })
     }
 
     /// Where the egress listeners are, in the order of the configuration.
@@ -78,19 +91,31 @@ impl<A: Associations> Node<A> {
     ///
     /// When the configuration is another entity's, or a key or token cannot be used; then the node goes on as it was.
     pub async fn reload(&mut self, config: Config) -> anyhow::Result<()> {
-        anyhow::ensure!(config.entity == self.config.entity, "the entity differs: restart the node instead");
+        anyhow::ensure!(
+            config.entity == self.config.entity,
+            "the entity differs: restart the node instead"
+        );
         let identity = Identity::load(&config, Backend::AwsLc)?;
         self.inbound.reload(&config)?;
         self.associations.reload(&config, identity).await?;
         for (table, (_, egress)) in self.config.egress.iter().zip(&self.egress) {
-            let same = |other: &&crate::config::Egress| other.listen == table.listen && other.peer == table.peer;
+            let same = |other: &&crate::config::Egress| {
+                other.listen == table.listen && other.peer == table.peer
+            };
             match config.egress.iter().find(same) {
                 Some(table) => egress.set_allowed(table.from.clone()),
-                None => tracing::warn!(listen = %table.listen, "this egress goes with the next restart"),
+                None => {
+                    tracing::warn!(listen = %table.listen, "this egress goes with the next restart")
+                }
             }
         }
-        let places = |config: &Config| -> Vec<_> { config.egress.iter().map(|table| table.listen).collect() };
-        if places(&config) != places(&self.config) || config.listen != self.config.listen || config.limits != self.config.limits {
+        let places = |config: &Config| -> Vec<_> {
+            config.egress.iter().map(|table| table.listen).collect()
+        };
+        if places(&config) != places(&self.config)
+            || config.listen != self.config.listen
+            || config.limits != self.config.limits
+        {
             tracing::warn!("addresses and limits change with the next restart only");
         }
         // What is in force stays in force: the rest of the new configuration counts.

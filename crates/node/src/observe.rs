@@ -30,10 +30,14 @@ use crate::http::{Handler, HttpLimits, Request, Response, Server};
 pub fn log(filter: &str) -> anyhow::Result<()> {
     let filter = match EnvFilter::try_from_default_env() {
         Ok(filter) => filter,
-        Err(_) => EnvFilter::try_new(filter).context("the log filter is malformed: write one such as info")?,
+        Err(_) => EnvFilter::try_new(filter)
+            .context("the log filter is malformed: write one such as info")?,
     };
     // An error means that a subscriber is set already, which then stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
     Ok(())
 }
 
@@ -52,7 +56,8 @@ impl Metrics {
     pub fn install() -> anyhow::Result<Self> {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
-        metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("metrics are collected already"))?;
+        metrics::set_global_recorder(recorder)
+            .map_err(|_| anyhow::anyhow!("metrics are collected already"))?;
         describe();
         Ok(Self { handle })
     }
@@ -70,12 +75,17 @@ impl Metrics {
     pub async fn serve(self, address: SocketAddr, drain: Drain) -> anyhow::Result<()> {
         let mut limits = HttpLimits::default();
         (limits.connections, limits.body, limits.idle_time) = (16, 1024, Duration::from_secs(5));
-        let server = Server::bind(address, limits).await.with_context(|| format!("cannot listen on {address}"))?;
+        let server = Server::bind(address, limits)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
         let handle = self.handle.clone();
         tokio::spawn(server.run(Arc::new(self), drain.clone()));
         tokio::spawn(async move {
             // Summaries are kept in buckets that this moves on.
-            while tokio::time::timeout(Duration::from_secs(5), drain.begun()).await.is_err() {
+            while tokio::time::timeout(Duration::from_secs(5), drain.begun())
+                .await
+                .is_err()
+            {
                 handle.run_upkeep();
             }
         });
@@ -89,16 +99,30 @@ impl Handler for Metrics {
             return Response::new(404);
         }
         let mut response = Response::new(200);
-        response.headers.push("Content-Type", "text/plain; version=0.0.4");
+        response
+            .headers
+            .push("Content-Type", "text/plain; version=0.0.4");
         response.body = self.render().into();
         response
     }
 }
 
 fn describe() {
-    metrics::describe_counter!("refpoint_egress_requests_total", "Requests of the local CSE, by outcome.");
-    metrics::describe_histogram!("refpoint_egress_seconds", "From request to response, association included.");
-    metrics::describe_counter!("refpoint_ingress_requests_total", "Requests of peers, by outcome.");
+    metrics::describe_counter!(
+        "refpoint_egress_requests_total",
+        "Requests of the local CSE, by outcome."
+    );
+    metrics::describe_histogram!(
+        "refpoint_egress_seconds",
+        "From request to response, association included."
+    );
+    metrics::describe_counter!(
+        "refpoint_ingress_requests_total",
+        "Requests of peers, by outcome."
+    );
     metrics::describe_histogram!("refpoint_ingress_seconds", "The time of the local CSE.");
-    metrics::describe_counter!("refpoint_http_refused_total", "HTTP messages that were not taken.");
+    metrics::describe_counter!(
+        "refpoint_http_refused_total",
+        "HTTP messages that were not taken."
+    );
 }

@@ -31,7 +31,10 @@ impl Tap {
     /// When no port can be bound.
     pub async fn udp(server: SocketAddr, capture: Arc<Capture>) -> std::io::Result<Self> {
         let (address, running) = udp::tap(server, capture).await?;
-        Ok(Self { address, task: tokio::spawn(running) })
+        Ok(Self {
+            address,
+            task: tokio::spawn(running),
+        })
     }
 
     /// Taps the connections to `server`. Clients connect to [`Tap::address`] instead.
@@ -41,7 +44,10 @@ impl Tap {
     /// When no port can be bound.
     pub async fn tcp(server: SocketAddr, capture: Arc<Capture>) -> std::io::Result<Self> {
         let (address, running) = tcp::tap(server, capture).await?;
-        Ok(Self { address, task: tokio::spawn(running) })
+        Ok(Self {
+            address,
+            task: tokio::spawn(running),
+        })
     }
 
     /// Where clients of the tapped server go.

@@ -7,20 +7,36 @@ use refpoint_keys::UtcTime;
 
 /// The current time.
 pub(crate) fn now() -> UtcTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     UtcTime::from_secs(since.as_secs())
 }
 
 /// Reads `2027-11-23T08:00:00Z`.
 pub fn parse(text: &str) -> Option<UtcTime> {
     let bytes = text.as_bytes();
-    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
-    if bytes.len() != 20 || separators.iter().any(|(at, separator)| bytes[*at] != *separator) {
+    let separators = [
+        (4, b'-'),
+        (7, b'-'),
+        (10, b'T'),
+        (13, b':'),
+        (16, b':'),
+        (19, b'Z'),
+    ];
+    if bytes.len() != 20
+        || separators
+            .iter()
+            .any(|(at, separator)| bytes[*at] != *separator)
+    {
         return None;
     }
     let number = |from: usize, to: usize| -> Option<u64> {
         let digits = text.get(from..to)?;
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+        digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| digits.parse().ok())?
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
@@ -33,7 +49,9 @@ pub fn parse(text: &str) -> Option<UtcTime> {
     let days = (1970..year).map(days_in_year).sum::<u64>()
         + (1..month).map(|month| days_in(year, month)).sum::<u64>()
         + (day - 1);
-    Some(UtcTime::from_secs(days * 86_400 + hour * 3_600 + minute * 60 + second))
+    Some(UtcTime::from_secs(
+        days * 86_400 + hour * 3_600 + minute * 60 + second,
+    ))
 }
 
 /// Writes what [`parse`] reads.
@@ -55,7 +73,11 @@ impl fmt::Display for Written {
             month += 1;
         }
         let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-        write!(formatter, "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", days + 1)
+        write!(
+            formatter,
+            "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z",
+            days + 1
+        )
     }
 }
 
@@ -91,12 +113,24 @@ mod tests {
             assert_eq!(parse(text), Some(time), "{text}");
             assert_eq!(Written(time).to_string(), text);
         }
-        assert_eq!(Written(UtcTime::from_secs(u64::MAX)).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(
+            Written(UtcTime::from_secs(u64::MAX)).to_string(),
+            "9999-12-31T23:59:59Z"
+        );
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "2026-11-23", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01t00:00:00Z", "+026-01-01T00:00:00Z", "2026-01-01T00:00:\u{e9}"] {
+        for text in [
+            "",
+            "2026-11-23",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01t00:00:00Z",
+            "+026-01-01T00:00:00Z",
+            "2026-01-01T00:00:\u{e9}",
+        ] {
             assert!(parse(text).is_none(), "{text} was read");
         }
     }

@@ -1,10 +1,11 @@
 //! From the egress's socket to the ingress's: the bytes of requests and responses, and the refusals between them.
 
+#[path = "support/sockets.rs"]
 mod support;
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use refpoint_keys::EntityId;
 use refpoint_node::config::Limits;
@@ -40,13 +41,25 @@ fn id(text: &str) -> EntityId {
     EntityId::parse(text).expect("an id")
 }
 
-async fn egress(carrier: impl Carrier, allowed: &[&str], limits: Limits) -> (SocketAddr, DrainSignal) {
-    let server = Server::bind("127.0.0.1:0".parse().expect("an address"), limits.http.clone()).await.expect("a server");
+async fn egress(
+    carrier: impl Carrier,
+    allowed: &[&str],
+    limits: Limits,
+) -> (SocketAddr, DrainSignal) {
+    let server = Server::bind(
+        "127.0.0.1:0".parse().expect("an address"),
+        limits.http.clone(),
+    )
+    .await
+    .expect("a server");
     let address = server.local_addr().expect("an address");
     let (signal, drain) = Drain::new();
     let allowed = allowed.iter().map(|text| id(text)).collect();
     let (local, peer) = (id("//sp.example.com/id-mn"), id("//sp.example.com/id-in"));
-    tokio::spawn(server.run(Arc::new(Egress::new(carrier, &local, &peer, allowed, limits)), drain));
+    tokio::spawn(server.run(
+        Arc::new(Egress::new(carrier, &local, &peer, allowed, limits)),
+        drain,
+    ));
     (address, signal)
 }
 
@@ -54,7 +67,12 @@ async fn egress(carrier: impl Carrier, allowed: &[&str], limits: Limits) -> (Soc
 async fn pair(cse: SocketAddr, bearer: Option<&str>) -> (SocketAddr, DrainSignal) {
     let bearer = bearer.map(|token| BearerToken::new(token).expect("a token"));
     let authority = format!("http://{cse}").parse().expect("an authority");
-    egress(Loop(Ingress::new(authority, bearer, HttpLimits::default())), &[], Limits::default()).await
+    egress(
+        Loop(Ingress::new(authority, bearer, HttpLimits::default())),
+        &[],
+        Limits::default(),
+    )
+    .await
 }
 
 /// As ACME writes them (Python's requests): the case of names, their order, and the place of Content-Length count.
@@ -85,7 +103,9 @@ async fn what_belongs_to_a_connection_and_a_peers_authorization_are_not_passed_o
     let response = send_and_read_all(address, request.as_bytes()).await;
     assert_eq!(
         String::from_utf8(received.await.expect("no panic")).expect("text"),
-        format!("GET /cse HTTP/1.1\r\nHost: {cse}\r\nX-M2M-RI: 1\r\nauthorization: Bearer token\r\nX-M2M-Origin: CA\r\n\r\n")
+        format!(
+            "GET /cse HTTP/1.1\r\nHost: {cse}\r\nX-M2M-RI: 1\r\nauthorization: Bearer token\r\nX-M2M-Origin: CA\r\n\r\n"
+        )
     );
     assert_eq!(
         String::from_utf8(response).expect("text"),
@@ -95,17 +115,23 @@ async fn what_belongs_to_a_connection_and_a_peers_authorization_are_not_passed_o
 
 #[tokio::test]
 async fn without_a_token_of_its_own_the_node_passes_authorization_on() {
-    let (cse, received) = canned_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"\r\n\r\n").await;
+    let (cse, received) =
+        canned_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"\r\n\r\n").await;
     let (address, _running) = pair(cse, None).await;
     send_and_read_all(address, b"GET /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Basic eA==\r\nX-M2M-RI: 1\r\n\r\n").await;
     let received = String::from_utf8(received.await.expect("no panic")).expect("text");
-    assert!(received.contains("\r\nAuthorization: Basic eA==\r\n"), "{received}");
+    assert!(
+        received.contains("\r\nAuthorization: Basic eA==\r\n"),
+        "{received}"
+    );
 }
 
 /// The status line and the value of a header of an answer.
 fn parts(answer: &[u8], name: &str) -> (String, Option<String>) {
     let text = String::from_utf8_lossy(answer).into_owned();
-    let value = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
     (text.get(9..12).unwrap_or_default().to_owned(), value)
 }
 
@@ -121,9 +147,21 @@ async fn a_failure_is_answered_as_onem2m_does() {
     ] {
         let (address, _running) = egress(Broken(Some(failure)), &[], Limits::default()).await;
         let answer = send_and_read_all(address, ASK).await;
-        assert_eq!(parts(&answer, "X-M2M-RSC"), (status.to_owned(), Some(code.to_owned())), "{failure}");
-        assert_eq!(parts(&answer, "X-M2M-RI").1.as_deref(), Some("r9"), "{failure}");
-        assert_eq!(parts(&answer, "X-M2M-RVI").1.as_deref(), Some("3"), "{failure}");
+        assert_eq!(
+            parts(&answer, "X-M2M-RSC"),
+            (status.to_owned(), Some(code.to_owned())),
+            "{failure}"
+        );
+        assert_eq!(
+            parts(&answer, "X-M2M-RI").1.as_deref(),
+            Some("r9"),
+            "{failure}"
+        );
+        assert_eq!(
+            parts(&answer, "X-M2M-RVI").1.as_deref(),
+            Some("3"),
+            "{failure}"
+        );
     }
 }
 
@@ -141,10 +179,16 @@ async fn a_request_beyond_the_queue_is_refused_at_once() {
     let mut limits = Limits::default();
     (limits.in_flight, limits.queue, limits.exchange_time) = (1, 1, Duration::from_millis(300));
     let (address, _running) = egress(Broken(None), &[], limits).await;
-    let asked: Vec<_> = (0..4).map(|_| tokio::spawn(send_and_read_all(address, ASK))).collect();
+    let asked: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(send_and_read_all(address, ASK)))
+        .collect();
     let mut codes = Vec::new();
     for answer in asked {
-        codes.push(parts(&answer.await.expect("no panic"), "X-M2M-RSC").1.unwrap_or_default());
+        codes.push(
+            parts(&answer.await.expect("no panic"), "X-M2M-RSC")
+                .1
+                .unwrap_or_default(),
+        );
     }
     codes.sort();
     assert_eq!(codes, ["4008", "4008", "5000", "5000"]);
@@ -160,10 +204,21 @@ async fn an_originator_that_the_listener_does_not_allow_is_refused() {
         ("/id-mn", "4106"),
         ("/id-other/CSensor1", "4106"),
     ] {
-        let (address, _running) = egress(Broken(Some(Failure::NoAssociation)), &["//sp.example.com/id-mn/CSensor1"], Limits::default()).await;
-        let ask = format!("GET /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-M2M-Origin: {origin}\r\nX-M2M-RI: 1\r\n\r\n");
+        let (address, _running) = egress(
+            Broken(Some(Failure::NoAssociation)),
+            &["//sp.example.com/id-mn/CSensor1"],
+            Limits::default(),
+        )
+        .await;
+        let ask = format!(
+            "GET /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-M2M-Origin: {origin}\r\nX-M2M-RI: 1\r\n\r\n"
+        );
         let answer = send_and_read_all(address, ask.as_bytes()).await;
-        assert_eq!(parts(&answer, "X-M2M-RSC").1.as_deref(), Some(code), "{origin}");
+        assert_eq!(
+            parts(&answer, "X-M2M-RSC").1.as_deref(),
+            Some(code),
+            "{origin}"
+        );
     }
 }
 
@@ -176,10 +231,17 @@ async fn a_request_with_two_meanings_is_refused_and_never_carried() {
         "X-M2M-Origin: CA",
         "X-M2M-Origin: CA\r\nX-M2M-RI: 1\r\nContent-Type: a/b;ty=2;ty=4",
     ] {
-        let (address, _running) = egress(Broken(Some(Failure::NoAssociation)), &[], Limits::default()).await;
-        let ask = format!("POST /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n\r\n");
+        let (address, _running) =
+            egress(Broken(Some(Failure::NoAssociation)), &[], Limits::default()).await;
+        let ask = format!(
+            "POST /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n\r\n"
+        );
         let answer = send_and_read_all(address, ask.as_bytes()).await;
-        assert_eq!(parts(&answer, "X-M2M-RSC"), ("400".to_owned(), Some("4000".to_owned())), "{headers}");
+        assert_eq!(
+            parts(&answer, "X-M2M-RSC"),
+            ("400".to_owned(), Some("4000".to_owned())),
+            "{headers}"
+        );
     }
 }
 
@@ -188,14 +250,24 @@ async fn a_body_beyond_the_limit_is_refused_as_onem2m_does() {
     let mut limits = Limits::default();
     limits.http.body = 1024;
     let (address, _running) = egress(Broken(None), &[], limits).await;
-    let ask = format!("POST /cse HTTP/1.1\r\nHost: a\r\nX-M2M-RI: r9\r\nContent-Length: 2000\r\n\r\n{}", "x".repeat(2000));
+    let ask = format!(
+        "POST /cse HTTP/1.1\r\nHost: a\r\nX-M2M-RI: r9\r\nContent-Length: 2000\r\n\r\n{}",
+        "x".repeat(2000)
+    );
     let answer = send_and_read_all(address, ask.as_bytes()).await;
-    assert_eq!(parts(&answer, "X-M2M-RSC"), ("413".to_owned(), Some("4102".to_owned())));
+    assert_eq!(
+        parts(&answer, "X-M2M-RSC"),
+        ("413".to_owned(), Some("4102".to_owned()))
+    );
 }
 
 #[tokio::test]
 async fn an_answer_to_another_request_is_not_passed_on() {
-    let (cse, _received) = canned_server(b"HTTP/1.1 200 OK\r\nX-M2M-RSC: 2000\r\nX-M2M-RI: other\r\nContent-Length: 0\r\n\r\n", b"\r\n\r\n").await;
+    let (cse, _received) = canned_server(
+        b"HTTP/1.1 200 OK\r\nX-M2M-RSC: 2000\r\nX-M2M-RI: other\r\nContent-Length: 0\r\n\r\n",
+        b"\r\n\r\n",
+    )
+    .await;
     let (address, _running) = pair(cse, None).await;
     let answer = send_and_read_all(address, ASK).await;
     assert_eq!(parts(&answer, "X-M2M-RSC").1.as_deref(), Some("5000"));
@@ -206,13 +278,18 @@ async fn an_answer_to_another_request_is_not_passed_on() {
 async fn a_megabyte_passes_unchanged() {
     const END: &[u8] = b"here it ends";
     static ANSWER: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    let mut body: Vec<u8> = (0..(1 << 20) - END.len()).map(|at| (at * 31 % 251) as u8).collect();
+    let mut body: Vec<u8> = (0..(1 << 20) - END.len())
+        .map(|at| (at * 31 % 251) as u8)
+        .collect();
     body.extend_from_slice(END);
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
     let answer = ANSWER.get_or_init(|| [head.as_bytes(), &body].concat());
     let (cse, received) = canned_server(answer, END).await;
     let (address, _running) = pair(cse, None).await;
-    let head = format!("PUT /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-M2M-RI: 1\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "PUT /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-M2M-RI: 1\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let response = send_and_read_all(address, &[head.as_bytes(), &body].concat()).await;
     assert!(response.ends_with(&body));
     assert!(received.await.expect("no panic").ends_with(&body));

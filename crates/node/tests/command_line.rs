@@ -14,12 +14,20 @@ impl Place {
 
     /// Runs `refpoint` in this place with the words of `line`.
     fn run(&self, line: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_refpoint")).args(line.split_whitespace()).current_dir(&self.0).output().expect("run")
+        Command::new(env!("CARGO_BIN_EXE_refpoint"))
+            .args(line.split_whitespace())
+            .current_dir(&self.0)
+            .output()
+            .expect("run")
     }
 
     fn succeeds(&self, line: &str) -> String {
         let output = self.run(line);
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).expect("text")
     }
 
@@ -38,7 +46,10 @@ impl Drop for Place {
 
 fn secret(path: &Path) -> String {
     let text = std::fs::read_to_string(path).expect("a key file");
-    text.lines().find_map(|line| line.strip_prefix("secret: ")).expect("a secret").to_owned()
+    text.lines()
+        .find_map(|line| line.strip_prefix("secret: "))
+        .expect("a secret")
+        .to_owned()
 }
 
 #[test]
@@ -48,7 +59,13 @@ fn the_help_names_every_command() {
     for word in ["node", "keys", "inspect", "oneM2M"] {
         assert!(help.contains(word), "{help}");
     }
-    for line in ["node --help", "keys --help", "keys new connection --help", "keys derive public --help", "inspect --help"] {
+    for line in [
+        "node --help",
+        "keys --help",
+        "keys new connection --help",
+        "keys derive public --help",
+        "inspect --help",
+    ] {
         assert!(place.succeeds(line).len() > 200, "{line}");
     }
 }
@@ -63,20 +80,36 @@ fn the_keys_of_the_example_are_made_and_its_node_accepts_them() {
     place.succeeds("keys new root --entity //acme.example.com/id-mn --out keys/mn.root");
     place.succeeds("keys derive connection --root keys/mn.root --peer //acme.example.com/id-mn/CSensor1 --point x --for 90d --out keys/mn-sensor1.connection");
     std::fs::write(place.0.join("mn.toml"), include_str!("../examples/mn.toml")).expect("a file");
-    assert!(place.succeeds("node --config mn.toml --check").contains("with 2 peers"));
+    assert!(
+        place
+            .succeeds("node --config mn.toml --check")
+            .contains("with 2 peers")
+    );
 
-    let shown = place.succeeds("keys show keys/in.static keys/in.public keys/mn-in.connection keys/mn.root");
+    let shown = place
+        .succeeds("keys show keys/in.static keys/in.public keys/mn-in.connection keys/mn.root");
     assert_eq!(shown.matches("public: ").count(), 2, "{shown}");
     assert!(shown.contains("id: 6d6e2d69\npoint: y\n"), "{shown}");
     for key in ["in.static", "mn-in.connection", "mn.root"] {
-        assert!(!shown.contains(&secret(&place.0.join("keys").join(key))), "{key} was shown");
+        assert!(
+            !shown.contains(&secret(&place.0.join("keys").join(key))),
+            "{key} was shown"
+        );
     }
-    assert!(place.fails("keys new static --entity //acme.example.com/id-mn --out keys/mn.static").contains("keys/mn.static"));
+    assert!(
+        place
+            .fails("keys new static --entity //acme.example.com/id-mn --out keys/mn.static")
+            .contains("keys/mn.static")
+    );
 
     // Another entity's key under the right name.
     std::fs::remove_file(place.0.join("keys/mn.static")).expect("removed");
     place.succeeds("keys new static --entity //acme.example.com/id-other --out keys/mn.static");
-    assert!(place.fails("node --config mn.toml --check").contains("not the static key of //acme.example.com/id-mn"));
+    assert!(
+        place
+            .fails("node --config mn.toml --check")
+            .contains("not the static key of //acme.example.com/id-mn")
+    );
 }
 
 #[test]
@@ -86,20 +119,49 @@ fn both_holders_of_a_root_key_derive_the_same_connection_key() {
     let line = "keys derive connection --root keys/root --peer //acme.example.com/id-in --point y --id 01 --from 2026-11-23T00:00:00Z --until 2027-11-23T00:00:00Z --out keys/";
     place.succeeds(&format!("{line}a"));
     place.succeeds(&format!("{line}b"));
-    assert_eq!(secret(&place.0.join("keys/a")), secret(&place.0.join("keys/b")));
-    assert_ne!(secret(&place.0.join("keys/a")), secret(&place.0.join("keys/root")));
+    assert_eq!(
+        secret(&place.0.join("keys/a")),
+        secret(&place.0.join("keys/b"))
+    );
+    assert_ne!(
+        secret(&place.0.join("keys/a")),
+        secret(&place.0.join("keys/root"))
+    );
 }
 
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
     let place = Place::new("wrong");
-    std::fs::write(place.0.join("node.toml"), "[node]\nentity = \"//acme.example.com/id-mn\"\ndrian = \"1s\"\n").expect("a file");
+    std::fs::write(
+        place.0.join("node.toml"),
+        "[node]\nentity = \"//acme.example.com/id-mn\"\ndrian = \"1s\"\n",
+    )
+    .expect("a file");
     let error = place.fails("node --config node.toml");
-    assert!(error.contains("node.toml: line 3: drian: unknown field"), "{error}");
+    assert!(
+        error.contains("node.toml: line 3: drian: unknown field"),
+        "{error}"
+    );
     assert!(place.fails("node --config none.toml").contains("none.toml"));
-    assert!(place.fails("keys new connection --point y --entity //a.example/id-a --out keys/k").contains("--until"));
-    assert!(place.fails("keys new connection --point y --for 1d --entity //a.example/id-a --out keys/k").contains("twice"));
-    assert!(place.fails("keys new root --entity id-a --out keys/k").contains("not an entity id"));
+    assert!(
+        place
+            .fails("keys new connection --point y --entity //a.example/id-a --out keys/k")
+            .contains("--until")
+    );
+    assert!(
+        place
+            .fails("keys new connection --point y --for 1d --entity //a.example/id-a --out keys/k")
+            .contains("twice")
+    );
+    assert!(
+        place
+            .fails("keys new root --entity id-a --out keys/k")
+            .contains("not an entity id")
+    );
     std::fs::write(place.0.join("notes.txt"), "hello").expect("a file");
-    assert!(place.fails("inspect notes.txt").contains("notes.txt: not a pcap file"));
+    assert!(
+        place
+            .fails("inspect notes.txt")
+            .contains("notes.txt: not a pcap file")
+    );
 }

@@ -28,21 +28,46 @@ fn the_examples_of_a_gateway_and_a_core_fit_together() {
     let core = Config::parse(IN, Path::new("/etc/refpoint")).expect("the IN's example");
 
     let to_core = mn.peer(&core.entity, ReferencePoint::Y).expect("the core");
-    let to_mn = core.peer(&mn.entity, ReferencePoint::Y).expect("the gateway");
+    let to_mn = core
+        .peer(&mn.entity, ReferencePoint::Y)
+        .expect("the gateway");
     assert_eq!(to_core.address, Some(core.listen[0].address));
-    assert_eq!((to_core.initiator, to_mn.initiator), (Initiator::Local, Initiator::Peer));
-    assert_eq!((to_core.relation, to_mn.relation), (Some(Relation::Registrar), Some(Relation::Registree)));
+    assert_eq!(
+        (to_core.initiator, to_mn.initiator),
+        (Initiator::Local, Initiator::Peer)
+    );
+    assert_eq!(
+        (to_core.relation, to_mn.relation),
+        (Some(Relation::Registrar), Some(Relation::Registree))
+    );
     assert_eq!(to_core.profiles, to_mn.profiles);
-    assert_eq!(to_core.connection_key, Path::new("/etc/refpoint/keys/mn-in.connection"));
+    assert_eq!(
+        to_core.connection_key,
+        Path::new("/etc/refpoint/keys/mn-in.connection")
+    );
 
-    let sensor = mn.peer(&id("//acme.example.com/id-mn/CSensor1"), ReferencePoint::X).expect("the sensor");
-    assert_eq!((sensor.carriage, sensor.profiles.as_slice()), (Carriage::Udp, &[Profile::Psk][..]));
-    assert_eq!(mn.ingress(ReferencePoint::X).expect("an ingress").cse.as_str(), "127.0.0.1:18081");
+    let sensor = mn
+        .peer(&id("//acme.example.com/id-mn/CSensor1"), ReferencePoint::X)
+        .expect("the sensor");
+    assert_eq!(
+        (sensor.carriage, sensor.profiles.as_slice()),
+        (Carriage::Udp, &[Profile::Psk][..])
+    );
+    assert_eq!(
+        mn.ingress(ReferencePoint::X)
+            .expect("an ingress")
+            .cse
+            .as_str(),
+        "127.0.0.1:18081"
+    );
 }
 
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
-    let error = refused(&mn_with("drain = \"10s\"", "drain = \"10s\"\ndrian = \"10s\""));
+    let error = refused(&mn_with(
+        "drain = \"10s\"",
+        "drain = \"10s\"\ndrian = \"10s\"",
+    ));
     assert_eq!((error.line, error.key.as_str()), (17, "drian"));
     assert!(error.problem.contains("unknown field"), "{error}");
 }
@@ -51,12 +76,37 @@ fn an_unknown_key_is_named_with_its_line() {
 fn a_value_that_cannot_be_read_is_named_with_its_line() {
     for (old, new, key, says) in [
         ("drain = \"10s\"", "drain = \"10\"", "drain", "\"30s\""),
-        ("drain = \"10s\"", "drain = 10", "drain", "invalid type: integer"),
+        (
+            "drain = \"10s\"",
+            "drain = 10",
+            "drain",
+            "invalid type: integer",
+        ),
         ("point = \"x\"", "point = \"mca\"", "point", "\"y-prime\""),
-        ("profiles = [\"psk\"]", "profiles = [\"psk\", \"first-contact\"]", "profiles", "\"pinned\""),
-        ("address = \"127.0.0.1:18100\"", "address = \"localhost\"", "address", "[::1]:7000"),
-        ("cse = \"http://127.0.0.1:18081\"", "cse = \"https://127.0.0.1\"", "cse", "http://host"),
-        ("entity = \"//acme.example.com/id-mn\"", "entity = \"id-mn\"", "entity", "entity id"),
+        (
+            "profiles = [\"psk\"]",
+            "profiles = [\"psk\", \"first-contact\"]",
+            "profiles",
+            "\"pinned\"",
+        ),
+        (
+            "address = \"127.0.0.1:18100\"",
+            "address = \"localhost\"",
+            "address",
+            "[::1]:7000",
+        ),
+        (
+            "cse = \"http://127.0.0.1:18081\"",
+            "cse = \"https://127.0.0.1\"",
+            "cse",
+            "http://host",
+        ),
+        (
+            "entity = \"//acme.example.com/id-mn\"",
+            "entity = \"id-mn\"",
+            "entity",
+            "entity id",
+        ),
     ] {
         let error = refused(&mn_with(old, new));
         assert_eq!(error.key, key, "{error}");
@@ -67,18 +117,73 @@ fn a_value_that_cannot_be_read_is_named_with_its_line() {
 #[test]
 fn what_does_not_fit_together_is_named_with_its_line() {
     for (old, new, key, says) in [
-        ("static_key = \"keys/mn.static\"\n", "", "profiles", "static_key"),
-        ("public_key = \"keys/in.public\"\n", "", "profiles", "public_key"),
+        (
+            "static_key = \"keys/mn.static\"\n",
+            "",
+            "profiles",
+            "static_key",
+        ),
+        (
+            "public_key = \"keys/in.public\"\n",
+            "",
+            "profiles",
+            "public_key",
+        ),
         ("relation = \"registrar\"\n", "", "point", "relation"),
-        ("address = \"127.0.0.1:18100\"\n", "", "initiator", "address"),
-        ("carriage = \"udp\"\npoints = [\"x\"]", "carriage = \"udp\"\npoints = [\"y\"]", "points", "tcp"),
-        ("points = [\"x\", \"y\"]", "points = [\"x\", \"x\"]", "points", "one ingress"),
-        ("listen = \"127.0.0.1:18092\"", "listen = \"127.0.0.1:18090\"", "listen", "already"),
-        ("peer = \"//acme.example.com/id-in\"", "peer = \"//acme.example.com/id-other\"", "peer", "no [[peer]]"),
-        ("lifetime = \"12h\"", "lifetime = \"5s\"", "policy", "too short"),
-        ("lifetime = \"12h\"", "failed_opens = 100", "policy", "too few"),
-        ("relation = \"registrar\"", "relation = \"registrar\"\nsubtree = [\"//acme.example.com/id-x\"]", "subtree", "registree"),
-        ("relation = \"registrar\"", "relation = \"registrar\"\naes = [\"//acme.example.com/SAe\"]", "aes", "on x"),
+        (
+            "address = \"127.0.0.1:18100\"\n",
+            "",
+            "initiator",
+            "address",
+        ),
+        (
+            "carriage = \"udp\"\npoints = [\"x\"]",
+            "carriage = \"udp\"\npoints = [\"y\"]",
+            "points",
+            "tcp",
+        ),
+        (
+            "points = [\"x\", \"y\"]",
+            "points = [\"x\", \"x\"]",
+            "points",
+            "one ingress",
+        ),
+        (
+            "listen = \"127.0.0.1:18092\"",
+            "listen = \"127.0.0.1:18090\"",
+            "listen",
+            "already",
+        ),
+        (
+            "peer = \"//acme.example.com/id-in\"",
+            "peer = \"//acme.example.com/id-other\"",
+            "peer",
+            "no [[peer]]",
+        ),
+        (
+            "lifetime = \"12h\"",
+            "lifetime = \"5s\"",
+            "policy",
+            "too short",
+        ),
+        (
+            "lifetime = \"12h\"",
+            "failed_opens = 100",
+            "policy",
+            "too few",
+        ),
+        (
+            "relation = \"registrar\"",
+            "relation = \"registrar\"\nsubtree = [\"//acme.example.com/id-x\"]",
+            "subtree",
+            "registree",
+        ),
+        (
+            "relation = \"registrar\"",
+            "relation = \"registrar\"\naes = [\"//acme.example.com/SAe\"]",
+            "aes",
+            "on x",
+        ),
     ] {
         let error = refused(&mn_with(old, new));
         assert_eq!(error.key, key, "{error}");
@@ -99,13 +204,27 @@ relation = \"registree\"
 subtree = [\"//acme.example.com/id-mn\"]
 ";
     let error = refused(&format!("{IN}{second}"));
-    assert!(error.problem.contains("held by the peer //acme.example.com/id-mn"), "{error}");
+    assert!(
+        error
+            .problem
+            .contains("held by the peer //acme.example.com/id-mn"),
+        "{error}"
+    );
     assert_eq!(error.key, "entity");
 }
 
 #[test]
 fn broken_toml_never_panics_and_names_a_line() {
-    for text in ["", "[", "[node", "node = 1", "[node]\nentity = \"//a.b/c\"\n\u{0}", "[[node]]", "=", "[node]\nentity='''"] {
+    for text in [
+        "",
+        "[",
+        "[node",
+        "node = 1",
+        "[node]\nentity = \"//a.b/c\"\n\u{0}",
+        "[[node]]",
+        "=",
+        "[node]\nentity='''",
+    ] {
         let error = refused(text);
         assert!(error.line >= 1, "{error}");
     }

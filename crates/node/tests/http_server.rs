@@ -1,11 +1,12 @@
 //! The HTTP server, byte by byte: what it takes, what it refuses, how long it waits.
 
+#[path = "support/sockets.rs"]
 mod support;
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use refpoint_node::http::{Handler, HttpLimits, Request, Response, Server};
 use refpoint_node::{Drain, DrainSignal};
@@ -40,12 +41,22 @@ struct Running {
 }
 
 async fn start(limits: HttpLimits, pause: Duration) -> Running {
-    let server = Server::bind("127.0.0.1:0".parse().expect("an address"), limits).await.expect("a server");
+    let server = Server::bind("127.0.0.1:0".parse().expect("an address"), limits)
+        .await
+        .expect("a server");
     let (signal, drain) = Drain::new();
-    let echo = Arc::new(Echo { pause, ..Echo::default() });
+    let echo = Arc::new(Echo {
+        pause,
+        ..Echo::default()
+    });
     let address = server.local_addr().expect("an address");
     let task = tokio::spawn(server.run(Arc::clone(&echo), drain));
-    Running { address, echo, signal, task }
+    Running {
+        address,
+        echo,
+        signal,
+        task,
+    }
 }
 
 fn short() -> HttpLimits {
@@ -94,9 +105,15 @@ async fn smuggled_requests_never_reach_the_handler() {
         "Host: b",
         "X: \0",
     ] {
-        let text = format!("POST /a HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
+        let text = format!(
+            "POST /a HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+        );
         let answer = send_and_read_all(server.address, text.as_bytes()).await;
-        assert!(matches!(status(&answer).as_str(), "400" | "501"), "{head:?}: {}", String::from_utf8_lossy(&answer));
+        assert!(
+            matches!(status(&answer).as_str(), "400" | "501"),
+            "{head:?}: {}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     assert_eq!(server.echo.asked.load(Ordering::SeqCst), 0);
 }
@@ -106,10 +123,23 @@ async fn what_is_too_large_is_refused_with_its_status() {
     let server = start(short(), Duration::ZERO).await;
     let long_head = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(1024));
     let many_headers = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(16));
-    let long_body = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n{}", "a".repeat(1025));
-    let huge = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n".to_owned();
-    let chunks = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}", "200\r\n".to_owned() + &"a".repeat(512) + "\r\n201\r\n");
-    for (text, expected) in [(long_head, "431"), (many_headers, "431"), (long_body, "413"), (huge, "413"), (chunks, "413")] {
+    let long_body = format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n{}",
+        "a".repeat(1025)
+    );
+    let huge =
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n".to_owned();
+    let chunks = format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        "200\r\n".to_owned() + &"a".repeat(512) + "\r\n201\r\n"
+    );
+    for (text, expected) in [
+        (long_head, "431"),
+        (many_headers, "431"),
+        (long_body, "413"),
+        (huge, "413"),
+        (chunks, "413"),
+    ] {
         let answer = send_and_read_all(server.address, text.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{}", &text[..40]);
     }
@@ -119,8 +149,13 @@ async fn what_is_too_large_is_refused_with_its_status() {
 #[tokio::test]
 async fn a_slow_sender_is_cut_off_in_the_head_and_in_the_body() {
     let server = start(short(), Duration::ZERO).await;
-    for bytes in [&b"GET / HTTP/1.1\r\nHo"[..], b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"] {
-        let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+    for bytes in [
+        &b"GET / HTTP/1.1\r\nHo"[..],
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc",
+    ] {
+        let mut stream = TcpStream::connect(server.address)
+            .await
+            .expect("a connection");
         stream.write_all(bytes).await.expect("written");
         let drip = async {
             // A byte now and then does not buy more time.
@@ -136,7 +171,9 @@ async fn a_slow_sender_is_cut_off_in_the_head_and_in_the_body() {
             }
             String::new()
         };
-        let answered = tokio::time::timeout(Duration::from_secs(5), drip).await.expect("the sender was put up with");
+        let answered = tokio::time::timeout(Duration::from_secs(5), drip)
+            .await
+            .expect("the sender was put up with");
         assert_eq!(answered, "408");
     }
     assert_eq!(server.echo.asked.load(Ordering::SeqCst), 0);
@@ -145,33 +182,66 @@ async fn a_slow_sender_is_cut_off_in_the_head_and_in_the_body() {
 #[tokio::test]
 async fn a_sender_that_waits_for_continue_is_told_to() {
     let server = start(short(), Duration::ZERO).await;
-    let mut stream = TcpStream::connect(server.address).await.expect("a connection");
-    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").await.expect("written");
-    assert_eq!(read_until(&mut stream, b"\r\n\r\n").await, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut stream = TcpStream::connect(server.address)
+        .await
+        .expect("a connection");
+    stream
+        .write_all(
+            b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        )
+        .await
+        .expect("written");
+    assert_eq!(
+        read_until(&mut stream, b"\r\n\r\n").await,
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+    );
     stream.write_all(b"ok").await.expect("written");
-    assert!(read_until(&mut stream, b"\"ok\"").await.starts_with(b"HTTP/1.1 200"));
+    assert!(
+        read_until(&mut stream, b"\"ok\"")
+            .await
+            .starts_with(b"HTTP/1.1 200")
+    );
 }
 
 #[tokio::test]
 async fn an_answer_to_head_has_no_body() {
     let server = start(short(), Duration::ZERO).await;
-    let answer = send_and_read_all(server.address, b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
-    assert_eq!(answer, b"HTTP/1.1 200 OK\r\nConnection: close\r\nX-M2M-RSC: 2000\r\n\r\n");
+    let answer = send_and_read_all(
+        server.address,
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    assert_eq!(
+        answer,
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nX-M2M-RSC: 2000\r\n\r\n"
+    );
 }
 
 #[tokio::test]
 async fn a_drain_answers_what_is_under_way_and_takes_nothing_new() {
     let server = start(short(), Duration::from_millis(300)).await;
-    let mut idle = TcpStream::connect(server.address).await.expect("a connection");
-    let mut busy = TcpStream::connect(server.address).await.expect("a connection");
-    busy.write_all(b"GET /busy HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+    let mut idle = TcpStream::connect(server.address)
+        .await
+        .expect("a connection");
+    let mut busy = TcpStream::connect(server.address)
+        .await
+        .expect("a connection");
+    busy.write_all(b"GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .expect("written");
     while server.echo.asked.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
     server.signal.begin();
     let answer = String::from_utf8(read_all(&mut busy).await).expect("text");
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\nConnection: close\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\nConnection: close\r\n"),
+        "{answer}"
+    );
     assert!(read_all(&mut idle).await.is_empty());
-    tokio::time::timeout(support::PATIENCE, server.task).await.expect("the drain did not end").expect("no panic");
+    tokio::time::timeout(support::PATIENCE, server.task)
+        .await
+        .expect("the drain did not end")
+        .expect("no panic");
     assert!(TcpStream::connect(server.address).await.is_err());
 }

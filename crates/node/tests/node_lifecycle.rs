@@ -1,13 +1,14 @@
 //! A node from start to stop: keys, reload, drain; and the binary under signals.
 
+#[path = "support/sockets.rs"]
 mod support;
 
+use core::time::Duration;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use refpoint_keys::{EntityId, ReferencePoint, UtcTime, Validity};
 use refpoint_node::config::Config;
@@ -24,7 +25,8 @@ const IN: &str = "//sp.example.com/id-in";
 
 impl Place {
     fn new(name: &str) -> Self {
-        let place = Self(std::env::temp_dir().join(format!("refpoint-{}-{name}", std::process::id())));
+        let place =
+            Self(std::env::temp_dir().join(format!("refpoint-{}-{name}", std::process::id())));
         std::fs::create_dir_all(&place.0).expect("a directory");
         place.key("key", 7);
         place
@@ -41,7 +43,9 @@ impl Place {
             &id(IN),
             validity,
         );
-        KeyFile::Connection(key.expect("a key")).create(&self.0.join(name)).expect("a file");
+        KeyFile::Connection(key.expect("a key"))
+            .create(&self.0.join(name))
+            .expect("a file");
     }
 
     /// Writes the configuration with more lines for `[[egress]]`, and its `[[ingress]]`.
@@ -82,9 +86,21 @@ impl Carrier for MirrorCarrier {
 impl Associations for Mirror {
     type Carrier = MirrorCarrier;
 
-    async fn start(_: &Config, identity: Identity, inbound: Arc<Inbound>, _: Drain) -> anyhow::Result<Self> {
-        let told = identity.credentials.iter().map(|(_, credential)| format!("start {}", credential.key_id())).collect();
-        Ok(Self { inbound, told: Mutex::new(told) })
+    async fn start(
+        _: &Config,
+        identity: Identity,
+        inbound: Arc<Inbound>,
+        _: Drain,
+    ) -> anyhow::Result<Self> {
+        let told = identity
+            .credentials
+            .iter()
+            .map(|(_, credential)| format!("start {}", credential.key_id()))
+            .collect();
+        Ok(Self {
+            inbound,
+            told: Mutex::new(told),
+        })
     }
 
     fn carrier(&self, _: &EntityId, _: ReferencePoint) -> MirrorCarrier {
@@ -92,7 +108,10 @@ impl Associations for Mirror {
     }
 
     async fn reload(&self, _: &Config, identity: Identity) -> anyhow::Result<()> {
-        let told = identity.credentials.iter().map(|(_, credential)| format!("reload {}", credential.key_id()));
+        let told = identity
+            .credentials
+            .iter()
+            .map(|(_, credential)| format!("reload {}", credential.key_id()));
         self.told.lock().expect("no panic").extend(told);
         Ok(())
     }
@@ -106,7 +125,9 @@ const ASK: &[u8] = b"GET /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-M2M-
 
 fn code(answer: &[u8]) -> String {
     let text = String::from_utf8_lossy(answer).into_owned();
-    text.lines().find_map(|line| line.strip_prefix("X-M2M-RSC: ").map(str::to_owned)).unwrap_or_default()
+    text.lines()
+        .find_map(|line| line.strip_prefix("X-M2M-RSC: ").map(str::to_owned))
+        .unwrap_or_default()
 }
 
 #[tokio::test]
@@ -115,7 +136,8 @@ async fn a_reload_changes_keys_originators_and_ingress_and_nothing_else() {
     let answer = b"HTTP/1.1 200 OK\r\nX-M2M-RSC: 2000\r\nContent-Length: 0\r\n\r\n";
     let (first, _first_task) = canned_server(answer, b"\r\n\r\n").await;
     let (second, second_task) = canned_server(answer, b"\r\n\r\n").await;
-    let config = Config::load(&place.configure("", &format!("http://{first}"))).expect("a configuration");
+    let config =
+        Config::load(&place.configure("", &format!("http://{first}"))).expect("a configuration");
     let mut node = Node::<Mirror>::start(config).await.expect("a node");
     let address = node.egress_addresses().next().expect("an egress");
     assert_eq!(code(&send_and_read_all(address, ASK).await), "2000");
@@ -124,17 +146,29 @@ async fn a_reload_changes_keys_originators_and_ingress_and_nothing_else() {
     std::fs::remove_file(place.0.join("key")).expect("removed");
     place.key("key", 8);
     let path = place.configure(&format!("from = [\"{MN}\"]"), &format!("http://{second}"));
-    node.reload(Config::load(&path).expect("a configuration")).await.expect("reloaded");
+    node.reload(Config::load(&path).expect("a configuration"))
+        .await
+        .expect("reloaded");
     assert_eq!(code(&send_and_read_all(address, ASK).await), "4106");
     let own = String::from_utf8_lossy(ASK).replace("CSensor1", "/id-mn");
-    assert_eq!(code(&send_and_read_all(address, own.as_bytes()).await), "2000");
+    assert_eq!(
+        code(&send_and_read_all(address, own.as_bytes()).await),
+        "2000"
+    );
     assert!(!second_task.await.expect("no panic").is_empty());
 
     // A reload that cannot be leaves everything as it is.
     std::fs::remove_file(place.0.join("key")).expect("removed");
-    assert!(node.reload(Config::load(&path).expect("a configuration")).await.is_err());
+    assert!(
+        node.reload(Config::load(&path).expect("a configuration"))
+            .await
+            .is_err()
+    );
     assert_eq!(code(&send_and_read_all(address, ASK).await), "4106");
-    assert_eq!(*node.associations().told.lock().expect("no panic"), ["start 07", "reload 08"]);
+    assert_eq!(
+        *node.associations().told.lock().expect("no panic"),
+        ["start 07", "reload 08"]
+    );
     assert!(node.stop().await);
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
@@ -142,7 +176,9 @@ async fn a_reload_changes_keys_originators_and_ingress_and_nothing_else() {
 #[tokio::test]
 async fn a_stop_waits_for_what_is_under_way_no_longer_than_the_deadline() {
     let place = Place::new("deadline");
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("an address"));
     let config = Config::load(&place.configure("", &url)).expect("a configuration");
     let node = Node::<Mirror>::start(config).await.expect("a node");
@@ -151,7 +187,11 @@ async fn a_stop_waits_for_what_is_under_way_no_longer_than_the_deadline() {
     let (held, _) = silent.accept().await.expect("a connection");
     let begun = tokio::time::Instant::now();
     assert!(!node.stop().await);
-    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert!(
+        (Duration::from_secs(2)..Duration::from_secs(4)).contains(&begun.elapsed()),
+        "{:?}",
+        begun.elapsed()
+    );
     assert!(asked.await.expect("no panic").is_empty());
     drop(held);
 }
@@ -160,10 +200,20 @@ async fn a_stop_waits_for_what_is_under_way_no_longer_than_the_deadline() {
 async fn a_node_does_not_start_with_the_key_of_others() {
     let place = Place::new("wrong-key");
     let path = place.configure("", "http://127.0.0.1:9");
-    let text = std::fs::read_to_string(&path).expect("a file").replace("id-in", "id-other");
+    let text = std::fs::read_to_string(&path)
+        .expect("a file")
+        .replace("id-in", "id-other");
     std::fs::write(&path, text).expect("a file");
-    let error = Node::<Mirror>::start(Config::load(&path).expect("a configuration")).await.err().expect("an error");
-    assert!(error.to_string().contains("not the connection key of //sp.example.com/id-mn and //sp.example.com/id-other"), "{error}");
+    let error = Node::<Mirror>::start(Config::load(&path).expect("a configuration"))
+        .await
+        .err()
+        .expect("an error");
+    assert!(
+        error.to_string().contains(
+            "not the connection key of //sp.example.com/id-mn and //sp.example.com/id-other"
+        ),
+        "{error}"
+    );
 }
 
 /// The binary, whose log is read line by line.
@@ -190,7 +240,10 @@ impl Running {
         let mut seen = String::new();
         loop {
             let mut line = String::new();
-            assert!(self.log.read_line(&mut line).expect("text") > 0, "no {what:?} in: {seen}");
+            assert!(
+                self.log.read_line(&mut line).expect("text") > 0,
+                "no {what:?} in: {seen}"
+            );
             if line.contains(what) {
                 return line;
             }
@@ -199,7 +252,9 @@ impl Running {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
         assert!(sent.expect("kill").success());
     }
 }
@@ -226,26 +281,53 @@ fn the_binary_reloads_on_hangup_and_stops_on_terminate() {
     running.wait_for("node stops");
     let mut rest = String::new();
     running.log.read_to_string(&mut rest).expect("text");
-    assert_eq!(running.child.wait().expect("ended").code(), Some(0), "{rest}");
+    assert_eq!(
+        running.child.wait().expect("ended").code(),
+        Some(0),
+        "{rest}"
+    );
 }
 
 #[test]
 fn metrics_are_served_by_their_documented_names() {
     let place = Place::new("metrics");
     let path = place.configure("", "http://127.0.0.1:9");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-    let text = std::fs::read_to_string(&path).expect("a file").replace("drain", &format!("metrics = \"127.0.0.1:{port}\"\ndrain"));
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
+        .port();
+    let text = std::fs::read_to_string(&path)
+        .expect("a file")
+        .replace("drain", &format!("metrics = \"127.0.0.1:{port}\"\ndrain"));
     std::fs::write(&path, text).expect("a file");
     let mut running = Running::start(&path);
     let line = running.wait_for("egress listens");
-    let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address").parse().expect("an address");
+    let address = line
+        .split("address=")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next())
+        .expect("an address")
+        .parse()
+        .expect("an address");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let metrics = runtime.block_on(async {
         assert_eq!(code(&send_and_read_all(address, ASK).await), "4107");
         let ask = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-        String::from_utf8(send_and_read_all(([127, 0, 0, 1], port).into(), ask).await).expect("text")
+        String::from_utf8(send_and_read_all(([127, 0, 0, 1], port).into(), ask).await)
+            .expect("text")
     });
-    let counted: HashMap<_, _> = metrics.lines().filter_map(|line| line.rsplit_once(' ')).collect();
-    assert_eq!(counted.get("refpoint_egress_requests_total{outcome=\"refused\"}"), Some(&"1"), "{metrics}");
-    assert!(metrics.contains("refpoint_egress_seconds_count 1"), "{metrics}");
+    let counted: HashMap<_, _> = metrics
+        .lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .collect();
+    assert_eq!(
+        counted.get("refpoint_egress_requests_total{outcome=\"refused\"}"),
+        Some(&"1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("refpoint_egress_seconds_count 1"),
+        "{metrics}"
+    );
 }

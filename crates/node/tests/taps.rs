@@ -1,5 +1,6 @@
 //! Taps pass everything on, see everything, and write what they saw.
 
+#[path = "support/sockets.rs"]
 mod support;
 
 use std::io::Write;
@@ -45,8 +46,15 @@ async fn a_marker_across_two_segments_is_seen() {
     let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let file = Shared::default();
     let capture = Arc::new(Capture::new(b"MARKER", Box::new(file.clone())).expect("a capture"));
-    let tap = Tap::tcp(server.local_addr().expect("an address"), Arc::clone(&capture)).await.expect("a tap");
-    let mut client = TcpStream::connect(tap.address()).await.expect("a connection");
+    let tap = Tap::tcp(
+        server.local_addr().expect("an address"),
+        Arc::clone(&capture),
+    )
+    .await
+    .expect("a tap");
+    let mut client = TcpStream::connect(tap.address())
+        .await
+        .expect("a connection");
     client.set_nodelay(true).expect("no delay");
     let (mut accepted, _) = server.accept().await.expect("a connection");
 
@@ -71,7 +79,12 @@ async fn datagrams_are_passed_both_ways_and_kept_apart_by_client() {
         let server = UdpSocket::bind(host).await.expect("a port");
         let file = Shared::default();
         let capture = Arc::new(Capture::new(b"MARKER", Box::new(file.clone())).expect("a capture"));
-        let tap = Tap::udp(server.local_addr().expect("an address"), Arc::clone(&capture)).await.expect("a tap");
+        let tap = Tap::udp(
+            server.local_addr().expect("an address"),
+            Arc::clone(&capture),
+        )
+        .await
+        .expect("a tap");
         let mut buffer = [0; 64];
         let mut clients = Vec::new();
         for text in [&b"one MARKER"[..], b"two"] {
@@ -82,11 +95,17 @@ async fn datagrams_are_passed_both_ways_and_kept_apart_by_client() {
             clients.push((client, from));
         }
         for (at, (_, from)) in clients.iter().enumerate() {
-            server.send_to(&[b'0' + at as u8], *from).await.expect("sent");
+            server
+                .send_to(&[b'0' + at as u8], *from)
+                .await
+                .expect("sent");
         }
         for (at, (client, _)) in clients.iter().enumerate() {
             let (length, from) = client.recv_from(&mut buffer).await.expect("received");
-            assert_eq!((&buffer[..length], from), (&[b'0' + at as u8][..], tap.address()));
+            assert_eq!(
+                (&buffer[..length], from),
+                (&[b'0' + at as u8][..], tap.address())
+            );
         }
         assert_eq!((capture.found(), capture.bytes()), (1, 15));
         capture.finish().expect("written");

@@ -26,7 +26,11 @@ impl Inspect {
         } else {
             Box::new(File::open(&self.file).with_context(|| self.file.display().to_string())?)
         };
-        let format = if self.json { Format::Json } else { Format::Text };
+        let format = if self.json {
+            Format::Json
+        } else {
+            Format::Text
+        };
         let mut out = BufWriter::new(stdout().lock());
         match inspect(BufReader::new(input), format, &mut out) {
             Ok(_) => Ok(()),

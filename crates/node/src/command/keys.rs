@@ -118,13 +118,23 @@ impl Keys {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::New(New::Root { entity, out }) => {
-                KeyFile::Root { entity, key: RootKey::new(random()?) }.create(&out)?;
+                KeyFile::Root {
+                    entity,
+                    key: RootKey::new(random()?),
+                }
+                .create(&out)?;
             }
             Command::New(New::Static { entity, out }) => {
-                KeyFile::Static { entity, key: StaticSecret::new(random()?) }.create(&out)?;
+                KeyFile::Static {
+                    entity,
+                    key: StaticSecret::new(random()?),
+                }
+                .create(&out)?;
             }
             Command::New(New::Connection { entity, terms }) => {
-                let [a, b] = entity.as_slice() else { bail!("give --entity twice: a connection key has two ends") };
+                let [a, b] = entity.as_slice() else {
+                    bail!("give --entity twice: a connection key has two ends")
+                };
                 let (id, validity) = (terms.id()?, terms.validity()?);
                 let key = ConnectionKey::from_bytes(random()?, id, terms.point, a, b, validity)?;
                 KeyFile::Connection(key).create(&terms.out)?;
@@ -133,14 +143,28 @@ impl Keys {
                 let KeyFile::Root { entity, key } = KeyFile::load(&root)? else {
                     bail!("{}: not a root key", root.display());
                 };
-                let key = key.connection_key(terms.id()?, terms.point, &entity, &peer, terms.validity()?)?;
+                let key = key.connection_key(
+                    terms.id()?,
+                    terms.point,
+                    &entity,
+                    &peer,
+                    terms.validity()?,
+                )?;
                 KeyFile::Connection(key).create(&terms.out)?;
             }
             Command::Derive(Derive::Public { key, out }) => {
-                let KeyFile::Static { entity, key: secret } = KeyFile::load(&key)? else {
+                let KeyFile::Static {
+                    entity,
+                    key: secret,
+                } = KeyFile::load(&key)?
+                else {
                     bail!("{}: not a static key", key.display());
                 };
-                KeyFile::Public { entity, key: public_key(&secret)? }.create(&out)?;
+                KeyFile::Public {
+                    entity,
+                    key: public_key(&secret)?,
+                }
+                .create(&out)?;
             }
             Command::Show { files } => {
                 for file in files {
@@ -164,7 +188,9 @@ impl Terms {
         let until = match (self.until, self.lifetime) {
             (Some(until), _) => until,
             (None, Some(lifetime)) => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+                let since = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .context("the clock is before 1970")?;
                 UtcTime::from_secs(since.as_secs()).saturating_add(lifetime)
             }
             (None, None) => bail!("give --until or --for: a key has an end"),
@@ -182,7 +208,11 @@ fn show(key: &KeyFile) -> anyhow::Result<()> {
 }
 
 fn public_key(secret: &StaticSecret) -> anyhow::Result<[u8; 32]> {
-    Ok(*StaticKey::from_bytes(secret.expose_bytes(), Backend::AwsLc)?.public_key().as_bytes())
+    Ok(
+        *StaticKey::from_bytes(secret.expose_bytes(), Backend::AwsLc)?
+            .public_key()
+            .as_bytes(),
+    )
 }
 
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
@@ -200,7 +230,8 @@ fn point(text: &str) -> Result<ReferencePoint, String> {
 }
 
 fn time(text: &str) -> Result<UtcTime, String> {
-    refpoint_node::key_file::parse_time(text).ok_or_else(|| "write a time such as 2026-11-23T08:00:00Z".to_owned())
+    refpoint_node::key_file::parse_time(text)
+        .ok_or_else(|| "write a time such as 2026-11-23T08:00:00Z".to_owned())
 }
 
 fn key_id(text: &str) -> Result<KeyId, String> {

@@ -30,10 +30,17 @@ impl Node {
         observe::log(&config.log)?;
         if self.check {
             Identity::load(&config, Backend::AwsLc)?;
-            println!("{}: a node of {} with {} peers", self.config.display(), config.entity, config.peers.len());
+            println!(
+                "{}: a node of {} with {} peers",
+                self.config.display(),
+                config.entity,
+                config.peers.len()
+            );
             return Ok(ExitCode::SUCCESS);
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(self.serve(config))
     }
 
@@ -67,7 +74,11 @@ impl Node {
             _ = interrupt.recv() => false,
         };
         drop(metrics_signal);
-        Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if in_time {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 
     fn load(&self) -> anyhow::Result<Config> {

@@ -38,7 +38,11 @@ impl LineError {
         let line = before.matches('\n').count() + 1;
         let written = text.lines().nth(line - 1).unwrap_or_default();
         let key = written.split('=').next().unwrap_or_default().trim();
-        Self { line, key: key.chars().take(64).collect(), problem: problem.into() }
+        Self {
+            line,
+            key: key.chars().take(64).collect(),
+            problem: problem.into(),
+        }
     }
 
     pub(super) fn from_toml(text: &str, error: &toml::de::Error) -> Self {

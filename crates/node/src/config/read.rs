@@ -52,15 +52,19 @@ impl FromText for ReferencePoint {
     const EXPECTED: &'static str = "\"x\", \"y\", \"y-prime\" or \"z\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        crate::key_file::parse_point(text).ok_or_else(|| format!("unknown word, write {}", Self::EXPECTED))
+        crate::key_file::parse_point(text)
+            .ok_or_else(|| format!("unknown word, write {}", Self::EXPECTED))
     }
 }
 
 impl FromText for SocketAddr {
-    const EXPECTED: &'static str = "an address with a port such as \"127.0.0.1:7000\" or \"[::1]:7000\"";
+    const EXPECTED: &'static str =
+        "an address with a port such as \"127.0.0.1:7000\" or \"[::1]:7000\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "not an address with a port: write one such as 127.0.0.1:7000 or [::1]:7000".to_owned())
+        text.parse().map_err(|_| {
+            "not an address with a port: write one such as 127.0.0.1:7000 or [::1]:7000".to_owned()
+        })
     }
 }
 
@@ -68,7 +72,8 @@ impl FromText for Authority {
     const EXPECTED: &'static str = "a URL such as \"http://127.0.0.1:8080\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error: crate::http::InvalidAuthority| error.to_string())
+        text.parse()
+            .map_err(|error: crate::http::InvalidAuthority| error.to_string())
     }
 }
 
@@ -97,10 +102,16 @@ words!(Initiator, "\"self\", \"peer\" or \"either\"",
 words!(Relation, "\"registrar\" or \"registree\"", "registrar" => Self::Registrar, "registree" => Self::Registree);
 
 impl FromText for Duration {
-    const EXPECTED: &'static str = "a duration such as \"500ms\", \"30s\", \"5min\", \"2h\" or \"7d\"";
+    const EXPECTED: &'static str =
+        "a duration such as \"500ms\", \"30s\", \"5min\", \"2h\" or \"7d\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let refusal = || format!("not a duration: write {}", Self::EXPECTED.trim_start_matches("a duration "));
+        let refusal = || {
+            format!(
+                "not a duration: write {}",
+                Self::EXPECTED.trim_start_matches("a duration ")
+            )
+        };
         let (number, unit) = split_unit(text).ok_or_else(refusal)?;
         let millis: u64 = match unit {
             "ms" => 1,
@@ -110,7 +121,10 @@ impl FromText for Duration {
             "d" => 86_400_000,
             _ => return Err(refusal()),
         };
-        number.checked_mul(millis).map(Self::from_millis).ok_or_else(refusal)
+        number
+            .checked_mul(millis)
+            .map(Self::from_millis)
+            .ok_or_else(refusal)
     }
 }
 
@@ -122,7 +136,12 @@ impl FromText for Size {
     const EXPECTED: &'static str = "a size such as \"1200B\", \"64KiB\", \"4MiB\" or \"16GiB\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let refusal = || format!("not a size: write {}", Self::EXPECTED.trim_start_matches("a size "));
+        let refusal = || {
+            format!(
+                "not a size: write {}",
+                Self::EXPECTED.trim_start_matches("a size ")
+            )
+        };
         let (number, unit) = split_unit(text).ok_or_else(refusal)?;
         let shift = match unit {
             "B" => 0,
@@ -157,8 +176,14 @@ mod tests {
     #[test]
     fn durations_and_sizes_have_units() {
         assert_eq!(Duration::from_text("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(Duration::from_text("7d"), Ok(Duration::from_secs(7 * 86_400)));
-        assert_eq!(Duration::from_text("250 ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(
+            Duration::from_text("7d"),
+            Ok(Duration::from_secs(7 * 86_400))
+        );
+        assert_eq!(
+            Duration::from_text("250 ms"),
+            Ok(Duration::from_millis(250))
+        );
         assert_eq!(Size::from_text("1MiB"), Ok(Size(1 << 20)));
         for text in ["30", "s", "-1s", "1.5s", "99999999999999999d", "1MB", ""] {
             assert!(Duration::from_text(text).is_err(), "{text}");

@@ -1,11 +1,13 @@
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::http::{Authority, Client, ClientError, Handler, Headers, HttpLimits, Request, Response};
+use crate::http::{
+    Authority, Client, ClientError, Handler, Headers, HttpLimits, Request, Response,
+};
 
 /// An application entity: asks its CSE over HTTP, and takes notifications when it is served as a [`Handler`].
 #[derive(Debug)]
@@ -43,7 +45,12 @@ impl Ae {
     /// # Errors
     ///
     /// When nothing answers.
-    pub async fn create(&self, target: &str, kind: u32, content: &Value) -> Result<Answer, ClientError> {
+    pub async fn create(
+        &self,
+        target: &str,
+        kind: u32,
+        content: &Value,
+    ) -> Result<Answer, ClientError> {
         self.ask("POST", target, Some((kind, content))).await
     }
 
@@ -67,7 +74,10 @@ impl Ae {
 
     /// The notifications so far, verification requests included.
     pub fn notifications(&self) -> Vec<Value> {
-        self.notified.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.notified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until there are `count` notifications. The caller bounds the time.
@@ -81,21 +91,41 @@ impl Ae {
         }
     }
 
-    async fn ask(&self, method: &str, target: &str, content: Option<(u32, &Value)>) -> Result<Answer, ClientError> {
+    async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        content: Option<(u32, &Value)>,
+    ) -> Result<Answer, ClientError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut headers = Headers::new();
         headers.push("Host", self.client.authority().as_str());
         headers.push("X-M2M-Origin", self.originator.as_str());
-        headers.push("X-M2M-RI", format!("{}-{number}", self.originator.trim_start_matches('/').replace('/', "-")));
+        headers.push(
+            "X-M2M-RI",
+            format!(
+                "{}-{number}",
+                self.originator.trim_start_matches('/').replace('/', "-")
+            ),
+        );
         headers.push("X-M2M-RVI", "4");
         if let Some((kind, _)) = content {
             headers.push("Content-Type", format!("application/json;ty={kind}"));
         }
         let body = content.map_or_else(Bytes::new, |(_, content)| content.to_string().into());
-        let request = Request { method: method.to_owned(), target: target.to_owned(), headers, body };
+        let request = Request {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers,
+            body,
+        };
         let response = self.client.exchange(&request).await?;
         Ok(Answer {
-            code: response.headers.text("X-M2M-RSC").and_then(|code| code.parse().ok()).unwrap_or_default(),
+            code: response
+                .headers
+                .text("X-M2M-RSC")
+                .and_then(|code| code.parse().ok())
+                .unwrap_or_default(),
             content: serde_json::from_slice(&response.body).unwrap_or_default(),
         })
     }
@@ -104,7 +134,10 @@ impl Ae {
 impl Handler for Arc<Ae> {
     async fn handle(&self, request: Request) -> Response {
         let content = serde_json::from_slice(&request.body).unwrap_or_default();
-        self.notified.lock().unwrap_or_else(PoisonError::into_inner).push(content);
+        self.notified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(content);
         self.arrived.notify_waiters();
         let mut response = Response::new(200);
         response.headers.push("X-M2M-RSC", "2000");

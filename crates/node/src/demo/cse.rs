@@ -12,8 +12,8 @@ mod notify;
 mod route;
 mod tree;
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use refpoint_keys::EntityId;
@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::carried::{refusal, request_to_carry};
 use crate::http::{Authority, Client, Handler, HttpLimits, Request, Response};
-use tree::{Resource, Tree};
+use tree::Tree;
 
 /// What tells one CSE from another.
 #[derive(Debug, Clone)]
@@ -111,7 +111,8 @@ impl Cse {
         let hop = self.options.registrar.as_ref().ok_or(Failure::Forbidden)?;
         let name = self.options.id.to_sp_relative().trim_start_matches('/');
         let base = format!("/~{}/{}", hop.id.to_sp_relative(), hop.name);
-        self.ask(&hop.url, "DELETE", &format!("{base}/{name}"), None).await?;
+        self.ask(&hop.url, "DELETE", &format!("{base}/{name}"), None)
+            .await?;
         let body = json!({ "m2m:csr": {
             "rn": name,
             "csi": self.options.id.to_sp_relative(),
@@ -119,7 +120,13 @@ impl Cse {
             "rr": true,
             "poa": [self.options.point_of_access],
         }});
-        self.ask(&hop.url, "POST", &base, Some((ResourceType::REMOTE_CSE, &body))).await
+        self.ask(
+            &hop.url,
+            "POST",
+            &base,
+            Some((ResourceType::REMOTE_CSE, &body)),
+        )
+        .await
     }
 
     /// The requests that were sent to this CSE, forwarded ones included, oldest first.
@@ -148,10 +155,17 @@ impl Cse {
 
     async fn create(self: &Arc<Self>, path: &str, carried: &HttpRequest) -> Served {
         let kind = carried.resource_type().ok_or(ResultCode::BAD_REQUEST)?;
-        let content: Value = serde_json::from_slice(carried.body()).map_err(|_| ResultCode::BAD_REQUEST)?;
+        let content: Value =
+            serde_json::from_slice(carried.body()).map_err(|_| ResultCode::BAD_REQUEST)?;
         let tag = attributes::tag(kind).ok_or(ResultCode::NOT_IMPLEMENTED)?;
-        let mut given = content.get(tag).and_then(Value::as_object).cloned().ok_or(ResultCode::BAD_REQUEST)?;
-        let parent = lock(&self.tree).resolve(path).ok_or(ResultCode::NOT_FOUND)?;
+        let mut given = content
+            .get(tag)
+            .and_then(Value::as_object)
+            .cloned()
+            .ok_or(ResultCode::BAD_REQUEST)?;
+        let parent = lock(&self.tree)
+            .resolve(path)
+            .ok_or(ResultCode::NOT_FOUND)?;
         let from = self.prepare(kind, carried.from(), &mut given)?;
         if kind == ResourceType::SUBSCRIPTION {
             self.verify_targets(&parent, &from, &given).await?;
@@ -167,11 +181,20 @@ impl Cse {
         if kind != ResourceType::SUBSCRIPTION {
             self.notify_all(&parent, notified, &representation);
         }
-        Ok(Outcome { code: ResultCode::CREATED, content: Some(representation), location: Some(created.path) })
+        Ok(Outcome {
+            code: ResultCode::CREATED,
+            content: Some(representation),
+            location: Some(created.path),
+        })
     }
 
     /// Completes the attributes that depend on who creates, and returns who that is.
-    fn prepare(&self, kind: ResourceType, from: Option<&str>, given: &mut Map<String, Value>) -> Result<String, ResultCode> {
+    fn prepare(
+        &self,
+        kind: ResourceType,
+        from: Option<&str>,
+        given: &mut Map<String, Value>,
+    ) -> Result<String, ResultCode> {
         let from = match (kind, from) {
             (ResourceType::AE, None | Some("C")) => format!("C{}", self.next_number()),
             (_, Some(from)) => from.to_owned(),
@@ -184,7 +207,9 @@ impl Cse {
             }
             given.insert("aei".to_owned(), stem.into());
         }
-        if kind == ResourceType::REMOTE_CSE && given.get("csi").and_then(Value::as_str) != Some(&from) {
+        if kind == ResourceType::REMOTE_CSE
+            && given.get("csi").and_then(Value::as_str) != Some(&from)
+        {
             return Err(ResultCode::BAD_REQUEST);
         }
         Ok(from)
@@ -192,7 +217,12 @@ impl Cse {
 
     /// The stem with `C` that `from` names at this CSE.
     fn stem(&self, from: &str) -> Option<String> {
-        let id = EntityId::resolve(from, self.options.id.service_provider(), Some(&self.options.id)).ok()?;
+        let id = EntityId::resolve(
+            from,
+            self.options.id.service_provider(),
+            Some(&self.options.id),
+        )
+        .ok()?;
         let stem = id.to_stem()?;
         (id.is_at(&self.options.id)).then(|| stem.to_owned())
     }
@@ -202,21 +232,37 @@ impl Cse {
         let path = tree.resolve(path).ok_or(ResultCode::NOT_FOUND)?;
         let resource = tree.at(&path).ok_or(ResultCode::NOT_FOUND)?;
         let tag = attributes::tag(resource.kind).unwrap_or("m2m:cb");
-        Ok(Outcome { code: ResultCode::OK, content: Some(json!({ tag: resource.attributes })), location: None })
+        Ok(Outcome {
+            code: ResultCode::OK,
+            content: Some(json!({ tag: resource.attributes })),
+            location: None,
+        })
     }
 
     fn delete(&self, path: &str) -> Served {
         let mut tree = lock(&self.tree);
         let path = tree.resolve(path).ok_or(ResultCode::NOT_FOUND)?;
         tree.remove(&path)?;
-        Ok(Outcome { code: ResultCode::DELETED, content: None, location: None })
+        Ok(Outcome {
+            code: ResultCode::DELETED,
+            content: None,
+            location: None,
+        })
     }
 
     fn answer(&self, carried: &HttpRequest, outcome: Served) -> Response {
-        let outcome = outcome.unwrap_or_else(|code| Outcome { code, content: None, location: None });
+        let outcome = outcome.unwrap_or_else(|code| Outcome {
+            code,
+            content: None,
+            location: None,
+        });
         let mut response = Response::new(outcome.code.http_status());
-        response.headers.push("X-M2M-RSC", outcome.code.number().to_string());
-        response.headers.push("X-M2M-RI", carried.request_id().as_str());
+        response
+            .headers
+            .push("X-M2M-RSC", outcome.code.number().to_string());
+        response
+            .headers
+            .push("X-M2M-RI", carried.request_id().as_str());
         if let Some(version) = carried.release_version() {
             response.headers.push("X-M2M-RVI", version.as_str());
         }
@@ -245,7 +291,11 @@ impl Handler for Arc<Cse> {
             let mut seen = lock(&self.seen);
             if seen.len() < REMEMBERED {
                 let from = carried.from().map(str::to_owned);
-                seen.push(Seen { operation: carried.operation(), to: carried.to().to_owned(), from });
+                seen.push(Seen {
+                    operation: carried.operation(),
+                    to: carried.to().to_owned(),
+                    from,
+                });
             }
         }
         self.serve(&request, &carried).await

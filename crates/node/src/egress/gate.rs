@@ -14,7 +14,11 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(places: usize, queue: usize) -> Self {
-        Self { places: Semaphore::new(places), waiting: AtomicUsize::new(0), queue }
+        Self {
+            places: Semaphore::new(places),
+            waiting: AtomicUsize::new(0),
+            queue,
+        }
     }
 
     /// Waits for a place, which is left when the permit is dropped.
@@ -34,7 +38,11 @@ impl<'a> Waiting<'a> {
     fn join(gate: &'a Gate) -> Result<Self, Failure> {
         let before = gate.waiting.fetch_add(1, Ordering::SeqCst);
         let waiting = Self(gate);
-        if before < gate.queue { Ok(waiting) } else { Err(Failure::QueueFull) }
+        if before < gate.queue {
+            Ok(waiting)
+        } else {
+            Err(Failure::QueueFull)
+        }
     }
 }
 
@@ -53,11 +61,17 @@ mod tests {
         let gate = Gate::new(1, 1);
         let inside = gate.enter().await.expect("a place");
         let mut second = Box::pin(gate.enter());
-        assert!(futures_poll(second.as_mut()).await.is_none(), "the second is let in");
+        assert!(
+            futures_poll(second.as_mut()).await.is_none(),
+            "the second is let in"
+        );
         assert!(matches!(gate.enter().await, Err(Failure::QueueFull)));
         drop(second);
         let mut third = Box::pin(gate.enter());
-        assert!(futures_poll(third.as_mut()).await.is_none(), "the third is let in");
+        assert!(
+            futures_poll(third.as_mut()).await.is_none(),
+            "the third is let in"
+        );
         drop(inside);
         assert!(third.await.is_ok());
     }

@@ -56,15 +56,29 @@ async fn read_chunks<R: AsyncRead + Unpin>(
 
 /// The size in front of a chunk: hexadecimal digits, then nothing or an extension, which is ignored.
 fn chunk_size(line: &[u8]) -> Result<usize, Fault> {
-    let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
-    let extension_is_clean = line.iter().all(|byte| *byte == b'\t' || (b' '..0x7f).contains(byte));
-    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_hexdigit) || !extension_is_clean {
-        return Err(Fault::Malformed("a chunk's size is not a hexadecimal number"));
+    let digits = line
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii_end();
+    let extension_is_clean = line
+        .iter()
+        .all(|byte| *byte == b'\t' || (b' '..0x7f).contains(byte));
+    if digits.is_empty()
+        || digits.len() > 8
+        || !digits.iter().all(u8::is_ascii_hexdigit)
+        || !extension_is_clean
+    {
+        return Err(Fault::Malformed(
+            "a chunk's size is not a hexadecimal number",
+        ));
     }
     core::str::from_utf8(digits)
         .ok()
         .and_then(|digits| usize::from_str_radix(digits, 16).ok())
-        .ok_or(Fault::Malformed("a chunk's size is not a hexadecimal number"))
+        .ok_or(Fault::Malformed(
+            "a chunk's size is not a hexadecimal number",
+        ))
 }
 
 #[cfg(test)]
@@ -72,13 +86,17 @@ mod tests {
     use super::*;
 
     async fn chunks(bytes: &[u8]) -> Result<Bytes, Fault> {
-        let limits = HttpLimits { body: 16, ..HttpLimits::default() };
+        let limits = HttpLimits {
+            body: 16,
+            ..HttpLimits::default()
+        };
         read_body(&mut Wire::new(bytes), Framing::Chunked, &limits).await
     }
 
     #[tokio::test]
     async fn chunks_are_joined_and_trailers_dropped() {
-        let body = chunks(b"3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nX-M2M-Origin: CAdmin\r\n\r\n").await;
+        let body =
+            chunks(b"3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nX-M2M-Origin: CAdmin\r\n\r\n").await;
         assert_eq!(body.expect("a body"), &b"abc0123456789"[..]);
     }
 
@@ -96,7 +114,11 @@ mod tests {
             b"3\r\nabc\r\n",
             b"3\r\nabc\r\n0\r\n",
         ] {
-            assert!(chunks(bytes).await.is_err(), "{:?} was taken", String::from_utf8_lossy(bytes));
+            assert!(
+                chunks(bytes).await.is_err(),
+                "{:?} was taken",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 }

@@ -46,11 +46,17 @@ impl FromStr for Authority {
     fn from_str(url: &str) -> Result<Self, Self::Err> {
         let text = url.strip_prefix("http://").ok_or(InvalidAuthority)?;
         let text = text.strip_suffix('/').unwrap_or(text);
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte)) {
+        if text.is_empty()
+            || !text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+        {
             return Err(InvalidAuthority);
         }
         let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| InvalidAuthority)?),
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, port.parse().map_err(|_| InvalidAuthority)?)
+            }
             _ => (text, 80),
         };
         let host = match host.strip_prefix('[') {
@@ -61,7 +67,11 @@ impl FromStr for Authority {
         if host.is_empty() {
             return Err(InvalidAuthority);
         }
-        Ok(Self { text: text.to_owned(), host: host.to_owned(), port })
+        Ok(Self {
+            text: text.to_owned(),
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -101,7 +111,12 @@ pub struct Client {
 impl Client {
     /// A client of `authority`; it connects when it is first asked.
     pub fn new(authority: Authority, limits: HttpLimits) -> Self {
-        Self { places: Semaphore::new(limits.connections), authority, limits, idle: Mutex::default() }
+        Self {
+            places: Semaphore::new(limits.connections),
+            authority,
+            limits,
+            idle: Mutex::default(),
+        }
     }
 
     /// The server.
@@ -121,15 +136,22 @@ impl Client {
         let bytes = request.encode()?;
         let deadline = self.limits.connect_time + self.limits.answer_time;
         let place = timeout(deadline, self.places.acquire()).await;
-        let _place = place.map_err(|_| ClientError::TimedOut)?.map_err(|_| ClientError::TimedOut)?;
+        let _place = place
+            .map_err(|_| ClientError::TimedOut)?
+            .map_err(|_| ClientError::TimedOut)?;
         if let Some(wire) = self.idle_connection() {
             match self.attempt(wire, request, &bytes).await {
-                Err(Attempt { error: ClientError::Unreachable(_), answered: false }) if is_idempotent(&request.method) => {}
+                Err(Attempt {
+                    error: ClientError::Unreachable(_),
+                    answered: false,
+                }) if is_idempotent(&request.method) => {}
                 outcome => return outcome.map_err(|attempt| attempt.error),
             }
         }
         let wire = self.connect().await?;
-        self.attempt(wire, request, &bytes).await.map_err(|attempt| attempt.error)
+        self.attempt(wire, request, &bytes)
+            .await
+            .map_err(|attempt| attempt.error)
     }
 
     async fn connect(&self) -> Result<Wire<TcpStream>, ClientError> {
@@ -137,7 +159,11 @@ impl Client {
         let stream = match timeout(self.limits.connect_time, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(ClientError::Unreachable(error)),
-            Err(_) => return Err(ClientError::Unreachable(std::io::ErrorKind::TimedOut.into())),
+            Err(_) => {
+                return Err(ClientError::Unreachable(
+                    std::io::ErrorKind::TimedOut.into(),
+                ));
+            }
         };
         stream.set_nodelay(true).map_err(ClientError::Unreachable)?;
         Ok(Wire::new(stream))
@@ -158,9 +184,17 @@ impl Client {
         None
     }
 
-    async fn attempt(&self, mut wire: Wire<TcpStream>, request: &Request, bytes: &[u8]) -> Result<Response, Attempt> {
+    async fn attempt(
+        &self,
+        mut wire: Wire<TcpStream>,
+        request: &Request,
+        bytes: &[u8],
+    ) -> Result<Response, Attempt> {
         let writing = timeout(self.limits.body_time, wire.reader_mut().write_all(bytes)).await;
-        let answered = |error| Attempt { error, answered: true };
+        let answered = |error| Attempt {
+            error,
+            answered: true,
+        };
         match writing {
             // A server may answer and close before it has read everything: its answer is looked for all the same.
             Ok(_) => {}
@@ -175,7 +209,10 @@ impl Client {
                 });
             }
             Ok(Err(Fault::Io(error))) => {
-                return Err(Attempt { error: ClientError::Unreachable(error), answered: false });
+                return Err(Attempt {
+                    error: ClientError::Unreachable(error),
+                    answered: false,
+                });
             }
             Ok(Err(fault)) => return Err(answered(ClientError::Answer(fault))),
             Err(_) => return Err(answered(ClientError::TimedOut)),
@@ -188,7 +225,11 @@ impl Client {
         })
     }
 
-    async fn answer(&self, mut wire: Wire<TcpStream>, request: &Request) -> Result<Response, Fault> {
+    async fn answer(
+        &self,
+        mut wire: Wire<TcpStream>,
+        request: &Request,
+    ) -> Result<Response, Fault> {
         for _ in 0..INTERIM {
             let head = wire.head(self.limits.head, self.limits.answer_time).await?;
             let head = parse_response_head(&head, &request.method, &self.limits)?;
@@ -204,7 +245,11 @@ impl Client {
                 let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
                 idle.push((Instant::now(), wire));
             }
-            return Ok(Response { status: head.status, headers: head.headers, body });
+            return Ok(Response {
+                status: head.status,
+                headers: head.headers,
+                body,
+            });
         }
         Err(Fault::Malformed("too many interim answers"))
     }
@@ -233,9 +278,22 @@ mod tests {
             ("http://[::1]", "::1", 80),
         ] {
             let authority: Authority = url.parse().expect("an authority");
-            assert_eq!((authority.host.as_str(), authority.port), (host, port), "{url}");
+            assert_eq!(
+                (authority.host.as_str(), authority.port),
+                (host, port),
+                "{url}"
+            );
         }
-        for url in ["https://a", "a:80", "http://", "http://a/b", "http://a:b", "http://::1:80", "http://a@b", "http://:80"] {
+        for url in [
+            "https://a",
+            "a:80",
+            "http://",
+            "http://a/b",
+            "http://a:b",
+            "http://::1:80",
+            "http://a@b",
+            "http://:80",
+        ] {
             assert!(url.parse::<Authority>().is_err(), "{url} was taken");
         }
     }

@@ -53,11 +53,14 @@ pub fn parse_request_head(bytes: &[u8], limits: &HttpLimits) -> Result<RequestHe
     let mut lines = vec![httparse::EMPTY_HEADER; limits.headers];
     let mut parsed = httparse::Request::new(&mut lines);
     complete(parsed.parse(bytes), limits)?;
-    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
         return Err(Fault::Malformed("the request line is incomplete"));
     };
     if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Fault::Malformed("the request target must be a path of visible ASCII characters"));
+        return Err(Fault::Malformed(
+            "the request target must be a path of visible ASCII characters",
+        ));
     }
     if method == "CONNECT" {
         return Err(Fault::Malformed("CONNECT is not served"));
@@ -87,7 +90,11 @@ pub fn parse_request_head(bytes: &[u8], limits: &HttpLimits) -> Result<RequestHe
 /// # Errors
 ///
 /// As [`parse_request_head`].
-pub fn parse_response_head(bytes: &[u8], method: &str, limits: &HttpLimits) -> Result<ResponseHead, Fault> {
+pub fn parse_response_head(
+    bytes: &[u8],
+    method: &str,
+    limits: &HttpLimits,
+) -> Result<ResponseHead, Fault> {
     check_line_ends(bytes)?;
     let mut lines = vec![httparse::EMPTY_HEADER; limits.headers];
     let mut parsed = httparse::Response::new(&mut lines);
@@ -98,7 +105,11 @@ pub fn parse_response_head(bytes: &[u8], method: &str, limits: &HttpLimits) -> R
     let headers = collect(parsed.headers)?;
     let stated = framing(&headers, minor, limits);
     let bodiless = method == "HEAD" || matches!(status, 100..=199 | 204 | 304);
-    let framing = if bodiless { Framing::Length(0) } else { stated?.unwrap_or(Framing::UntilClose) };
+    let framing = if bodiless {
+        Framing::Length(0)
+    } else {
+        stated?.unwrap_or(Framing::UntilClose)
+    };
     Ok(ResponseHead {
         status,
         keep_alive: keep_alive(&headers, minor) && framing != Framing::UntilClose,
@@ -110,10 +121,14 @@ pub fn parse_response_head(bytes: &[u8], method: &str, limits: &HttpLimits) -> R
 /// `httparse` takes a bare line feed for a line end and some servers do not: whoever disagrees about where a
 /// line ends can be made to disagree about where a message ends.
 fn check_line_ends(bytes: &[u8]) -> Result<(), Fault> {
-    let bare_feed = (0..bytes.len()).any(|at| bytes[at] == b'\n' && (at == 0 || bytes[at - 1] != b'\r'));
-    let bare_return = (0..bytes.len()).any(|at| bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+    let bare_feed =
+        (0..bytes.len()).any(|at| bytes[at] == b'\n' && (at == 0 || bytes[at - 1] != b'\r'));
+    let bare_return =
+        (0..bytes.len()).any(|at| bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
     if bare_feed || bare_return {
-        return Err(Fault::Malformed("lines end with carriage return and line feed"));
+        return Err(Fault::Malformed(
+            "lines end with carriage return and line feed",
+        ));
     }
     Ok(())
 }
@@ -123,9 +138,15 @@ fn complete(parsed: httparse::Result<usize>, limits: &HttpLimits) -> Result<(), 
         Ok(httparse::Status::Complete(_)) => Ok(()),
         Ok(httparse::Status::Partial) => Err(Fault::Truncated),
         Err(httparse::Error::TooManyHeaders) => Err(Fault::HeadTooLarge(limits.head)),
-        Err(httparse::Error::HeaderName) => Err(Fault::Malformed("a header name is not a token (or a line is folded)")),
-        Err(httparse::Error::HeaderValue) => Err(Fault::Malformed("a header value has a forbidden byte")),
-        Err(httparse::Error::Version) => Err(Fault::Malformed("the version is not HTTP/1.0 or HTTP/1.1")),
+        Err(httparse::Error::HeaderName) => Err(Fault::Malformed(
+            "a header name is not a token (or a line is folded)",
+        )),
+        Err(httparse::Error::HeaderValue) => {
+            Err(Fault::Malformed("a header value has a forbidden byte"))
+        }
+        Err(httparse::Error::Version) => {
+            Err(Fault::Malformed("the version is not HTTP/1.0 or HTTP/1.1"))
+        }
         Err(httparse::Error::Token | httparse::Error::NewLine | httparse::Error::Status) => {
             Err(Fault::Malformed("the first line is not HTTP"))
         }
@@ -133,7 +154,10 @@ fn complete(parsed: httparse::Result<usize>, limits: &HttpLimits) -> Result<(), 
 }
 
 fn collect(lines: &[httparse::Header<'_>]) -> Result<Headers, Fault> {
-    let headers: Headers = lines.iter().map(|line| Header::new(line.name, line.value)).collect();
+    let headers: Headers = lines
+        .iter()
+        .map(|line| Header::new(line.name, line.value))
+        .collect();
     if headers.iter().all(Header::is_writable) {
         Ok(headers)
     } else {
@@ -147,7 +171,9 @@ fn framing(headers: &Headers, minor: u8, limits: &HttpLimits) -> Result<Option<F
     let mut lengths = headers.all("content-length");
     match (codings.next(), lengths.next()) {
         (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(Fault::Malformed("both Transfer-Encoding and Content-Length")),
+        (Some(_), Some(_)) => Err(Fault::Malformed(
+            "both Transfer-Encoding and Content-Length",
+        )),
         (Some(coding), None) => {
             if minor == 0 {
                 return Err(Fault::Malformed("Transfer-Encoding in HTTP/1.0"));
@@ -175,7 +201,10 @@ fn framing(headers: &Headers, minor: u8, limits: &HttpLimits) -> Result<Option<F
 }
 
 fn keep_alive(headers: &Headers, minor: u8) -> bool {
-    let mut options = headers.all("connection").flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let mut options = headers
+        .all("connection")
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
     if minor == 0 {
         options.any(|option| option.eq_ignore_ascii_case(b"keep-alive"))
     } else {
@@ -196,7 +225,11 @@ mod tests {
         let head = request("GET /~/id-mn/_//cse?fu=1&lbl=a&lbl=b%20c HTTP/1.1\r\nhOsT: a\r\nX-M2M-RI:  r 1 \r\n\r\n")
             .expect("a request");
         assert_eq!(head.target, "/~/id-mn/_//cse?fu=1&lbl=a&lbl=b%20c");
-        let lines: Vec<_> = head.headers.iter().map(|h| (h.name.as_str(), h.value.as_slice())).collect();
+        let lines: Vec<_> = head
+            .headers
+            .iter()
+            .map(|h| (h.name.as_str(), h.value.as_slice()))
+            .collect();
         assert_eq!(lines, [("hOsT", &b"a"[..]), ("X-M2M-RI", b"r 1")]);
         assert!(head.keep_alive);
     }
@@ -233,20 +266,37 @@ mod tests {
 
     #[test]
     fn other_forms_of_target_and_version_are_refused() {
-        for line in ["GET http://a/b HTTP/1.1", "OPTIONS * HTTP/1.1", "CONNECT a:80 HTTP/1.1", "GET /a HTTP/2.0", "GET /\u{e9} HTTP/1.1"] {
-            assert!(request(&format!("{line}\r\nHost: a\r\n\r\n")).is_err(), "{line:?} was taken");
+        for line in [
+            "GET http://a/b HTTP/1.1",
+            "OPTIONS * HTTP/1.1",
+            "CONNECT a:80 HTTP/1.1",
+            "GET /a HTTP/2.0",
+            "GET /\u{e9} HTTP/1.1",
+        ] {
+            assert!(
+                request(&format!("{line}\r\nHost: a\r\n\r\n")).is_err(),
+                "{line:?} was taken"
+            );
         }
     }
 
     #[test]
     fn a_response_without_length_lasts_until_close() {
         let limits = HttpLimits::default();
-        let head = parse_response_head(b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n", "GET", &limits).expect("a response");
-        assert_eq!((head.framing, head.keep_alive), (Framing::UntilClose, false));
+        let head = parse_response_head(b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n", "GET", &limits)
+            .expect("a response");
+        assert_eq!(
+            (head.framing, head.keep_alive),
+            (Framing::UntilClose, false)
+        );
         for (status, method) in [(200, "HEAD"), (204, "GET"), (304, "GET")] {
             let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n");
             let head = parse_response_head(text.as_bytes(), method, &limits).expect("a response");
-            assert_eq!((head.framing, head.keep_alive), (Framing::Length(0), true), "{status} {method}");
+            assert_eq!(
+                (head.framing, head.keep_alive),
+                (Framing::Length(0), true),
+                "{status} {method}"
+            );
         }
     }
 }

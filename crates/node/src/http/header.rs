@@ -10,7 +10,10 @@ pub struct Header {
 impl Header {
     /// A header from its two parts.
     pub fn new(name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.into(), value: value.into() }
+        Self {
+            name: name.into(),
+            value: value.into(),
+        }
     }
 
     /// Whether this header has the name `name`; case does not count.
@@ -23,7 +26,10 @@ impl Header {
     pub fn is_writable(&self) -> bool {
         !self.name.is_empty()
             && self.name.bytes().all(is_token)
-            && self.value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
+            && self
+                .value
+                .iter()
+                .all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
     }
 }
 
@@ -39,17 +45,24 @@ impl Headers {
 
     /// The first value of the header `name`.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|header| header.is(name)).map(|header| header.value.as_slice())
+        self.0
+            .iter()
+            .find(|header| header.is(name))
+            .map(|header| header.value.as_slice())
     }
 
     /// The first value of the header `name`, if it is text.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.first(name).and_then(|value| core::str::from_utf8(value).ok())
+        self.first(name)
+            .and_then(|value| core::str::from_utf8(value).ok())
     }
 
     /// Every value of the header `name`, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |header| header.is(name)).map(|header| header.value.as_slice())
+        self.0
+            .iter()
+            .filter(move |header| header.is(name))
+            .map(|header| header.value.as_slice())
     }
 
     /// Every header, in order.
@@ -130,7 +143,10 @@ mod tests {
         headers.push("X-M2M-RI", "1");
         headers.push("host", "b");
         headers.set("Host", "c");
-        let lines: Vec<_> = headers.iter().map(|h| (h.name.as_str(), h.value.as_slice())).collect();
+        let lines: Vec<_> = headers
+            .iter()
+            .map(|h| (h.name.as_str(), h.value.as_slice()))
+            .collect();
         assert_eq!(lines, [("HOST", &b"c"[..]), ("X-M2M-RI", b"1")]);
     }
 

@@ -33,17 +33,25 @@ impl Request {
         if self.method.is_empty() || !self.method.bytes().all(is_token) {
             return Err(InvalidMessage("the method is not a token"));
         }
-        if !self.target.starts_with('/') || !self.target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidMessage("the target is not a path of visible ASCII characters"));
+        if !self.target.starts_with('/') || !self.target.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(InvalidMessage(
+                "the target is not a path of visible ASCII characters",
+            ));
         }
         let mut out = Vec::with_capacity(256 + self.body.len());
         out.extend_from_slice(self.method.as_bytes());
         out.push(b' ');
         out.extend_from_slice(self.target.as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
-        let with_body = !self.body.is_empty() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
+        let with_body =
+            !self.body.is_empty() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
         let length = self.body.len().to_string();
-        write_headers(&mut out, &self.headers, with_body.then_some(length.as_str()))?;
+        write_headers(
+            &mut out,
+            &self.headers,
+            with_body.then_some(length.as_str()),
+        )?;
         out.extend_from_slice(&self.body);
         Ok(out)
     }
@@ -63,7 +71,11 @@ pub struct Response {
 impl Response {
     /// A response without headers or body.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Headers::new(), body: Bytes::new() }
+        Self {
+            status,
+            headers: Headers::new(),
+            body: Bytes::new(),
+        }
     }
 
     /// The bytes of this response to a request with `method` on a connection that then closes, or not.
@@ -79,7 +91,9 @@ impl Response {
             return Err(InvalidMessage("the status is not that of a final answer"));
         }
         let mut out = Vec::with_capacity(256 + self.body.len());
-        out.extend_from_slice(format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).as_bytes());
+        out.extend_from_slice(
+            format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).as_bytes(),
+        );
         if close {
             out.extend_from_slice(b"Connection: close\r\n");
         }
@@ -99,7 +113,11 @@ impl Response {
 }
 
 /// Writes the headers and the empty line. A `length` replaces every `Content-Length` by one in its place.
-fn write_headers(out: &mut Vec<u8>, headers: &Headers, mut length: Option<&str>) -> Result<(), InvalidMessage> {
+fn write_headers(
+    out: &mut Vec<u8>,
+    headers: &Headers,
+    mut length: Option<&str>,
+) -> Result<(), InvalidMessage> {
     for header in headers {
         if header.is("transfer-encoding") {
             continue;
@@ -126,7 +144,9 @@ fn write_headers(out: &mut Vec<u8>, headers: &Headers, mut length: Option<&str>)
 fn write_stated_length(out: &mut Vec<u8>, headers: &Headers) -> Result<(), InvalidMessage> {
     let stated = headers
         .text("content-length")
-        .filter(|text| !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|text| {
+            !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit())
+        })
         .map(str::to_owned);
     write_headers(out, headers, stated.as_deref())
 }
@@ -176,12 +196,19 @@ mod tests {
         headers.push("Host", "cse");
         headers.push("content-Length", "7");
         headers.push("X-M2M-RI", "1");
-        Request { method: "POST".into(), target: target.into(), headers, body: Bytes::from_static(b"body") }
+        Request {
+            method: "POST".into(),
+            target: target.into(),
+            headers,
+            body: Bytes::from_static(b"body"),
+        }
     }
 
     #[test]
     fn content_length_keeps_its_place_and_states_the_truth() {
-        let bytes = request("/~/id-in/cse-in?a=1&a=2").encode().expect("a request");
+        let bytes = request("/~/id-in/cse-in?a=1&a=2")
+            .encode()
+            .expect("a request");
         assert_eq!(
             bytes,
             b"POST /~/id-in/cse-in?a=1&a=2 HTTP/1.1\r\nHost: cse\r\ncontent-Length: 4\r\nX-M2M-RI: 1\r\n\r\nbody"
@@ -190,7 +217,14 @@ mod tests {
 
     #[test]
     fn a_target_that_would_end_its_line_is_not_written() {
-        for target in ["/a HTTP/1.1\r\nX: y", "/a b", "a", "", "/\u{e9}", "http://cse/a"] {
+        for target in [
+            "/a HTTP/1.1\r\nX: y",
+            "/a b",
+            "a",
+            "",
+            "/\u{e9}",
+            "http://cse/a",
+        ] {
             assert!(request(target).encode().is_err(), "{target:?} was written");
         }
     }
@@ -208,6 +242,9 @@ mod tests {
         let mut response = Response::new(204);
         response.headers.push("Content-Length", "0");
         response.body = Bytes::from_static(b"stray");
-        assert_eq!(response.encode("DELETE", false).expect("a response"), b"HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(
+            response.encode("DELETE", false).expect("a response"),
+            b"HTTP/1.1 204 No Content\r\n\r\n"
+        );
     }
 }

@@ -48,7 +48,10 @@ impl Server {
     ///
     /// When the address cannot be bound.
     pub async fn bind(address: SocketAddr, limits: HttpLimits) -> std::io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, limits })
+        Ok(Self {
+            listener: TcpListener::bind(address).await?,
+            limits,
+        })
     }
 
     /// The address that was bound.
@@ -98,7 +101,10 @@ async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, place))
@@ -128,7 +134,8 @@ impl<H: Handler> Connection<H> {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err((fault, headers)) => {
-                    self.refuse(&fault, headers.as_ref(), &mut wire, &mut writer).await;
+                    self.refuse(&fault, headers.as_ref(), &mut wire, &mut writer)
+                        .await;
                     break;
                 }
             }
@@ -142,7 +149,10 @@ impl<H: Handler> Connection<H> {
         wire: &mut Wire<OwnedReadHalf>,
         writer: &mut OwnedWriteHalf,
     ) -> Result<bool, (Fault, Option<Headers>)> {
-        let head = wire.head(self.limits.head, self.limits.head_time).await.map_err(|fault| (fault, None))?;
+        let head = wire
+            .head(self.limits.head, self.limits.head_time)
+            .await
+            .map_err(|fault| (fault, None))?;
         let head = parse_request_head(&head, &self.limits).map_err(|fault| (fault, None))?;
         if head.expects_continue {
             let proceed = writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
@@ -153,10 +163,17 @@ impl<H: Handler> Connection<H> {
             Err(fault) => return Err((fault, Some(head.headers))),
         };
         let method = head.method.clone();
-        let request = Request { method: head.method, target: head.target, headers: head.headers, body };
+        let request = Request {
+            method: head.method,
+            target: head.target,
+            headers: head.headers,
+            body,
+        };
         let response = self.handler.handle(request).await;
         let close = !head.keep_alive || self.drain.has_begun();
-        self.write(&response, &method, close, writer).await.map_err(|fault| (fault, None))?;
+        self.write(&response, &method, close, writer)
+            .await
+            .map_err(|fault| (fault, None))?;
         Ok(!close)
     }
 
@@ -196,7 +213,9 @@ impl<H: Handler> Connection<H> {
         if self.write(&response, "", true, writer).await.is_ok() {
             let _ = writer.shutdown().await;
             let mut scrap = [0; 4096];
-            let read_on = async { while matches!(wire.reader_mut().read(&mut scrap).await, Ok(count) if count > 0) {} };
+            let read_on = async {
+                while matches!(wire.reader_mut().read(&mut scrap).await, Ok(count) if count > 0) {}
+            };
             let _ = timeout(LINGER, read_on).await;
         }
     }

@@ -15,7 +15,10 @@ pub(super) struct Wire<R> {
 
 impl<R: AsyncRead + Unpin> Wire<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader, ahead: BytesMut::new() }
+        Self {
+            reader,
+            ahead: BytesMut::new(),
+        }
     }
 
     pub(super) fn reader(&self) -> &R {
@@ -46,7 +49,10 @@ impl<R: AsyncRead + Unpin> Wire<R> {
                 self.ahead.advance(2);
             }
             let from = searched.min(self.ahead.len());
-            if let Some(found) = self.ahead[from..].windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(found) = self.ahead[from..]
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
                 let end = from + found + 4;
                 if end > limit {
                     return Err(Fault::HeadTooLarge(limit));
@@ -54,8 +60,13 @@ impl<R: AsyncRead + Unpin> Wire<R> {
                 return Ok(self.ahead.split_to(end).freeze());
             }
             // A sender that ends its lines otherwise would be waited for in vain.
-            if self.ahead[from..].windows(2).any(|window| window == b"\n\n") {
-                return Err(Fault::Malformed("lines end with carriage return and line feed"));
+            if self.ahead[from..]
+                .windows(2)
+                .any(|window| window == b"\n\n")
+            {
+                return Err(Fault::Malformed(
+                    "lines end with carriage return and line feed",
+                ));
             }
             searched = self.ahead.len().saturating_sub(3);
             if self.ahead.len() >= limit {
@@ -66,7 +77,11 @@ impl<R: AsyncRead + Unpin> Wire<R> {
     }
 
     /// Reads exactly `length` bytes.
-    pub(super) async fn exactly(&mut self, length: usize, deadline: Instant) -> Result<Bytes, Fault> {
+    pub(super) async fn exactly(
+        &mut self,
+        length: usize,
+        deadline: Instant,
+    ) -> Result<Bytes, Fault> {
         while self.ahead.len() < length {
             self.fill_until(deadline).await?;
         }

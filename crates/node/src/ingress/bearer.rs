@@ -16,7 +16,9 @@ pub struct BearerToken(Zeroizing<String>);
 #[non_exhaustive]
 pub enum BearerError {
     /// Others than the owner can read the file.
-    #[error("others can read this token (mode {0:04o}): run chmod 600 on it, and replace the token if it was exposed")]
+    #[error(
+        "others can read this token (mode {0:04o}): run chmod 600 on it, and replace the token if it was exposed"
+    )]
     Readable(u32),
     /// The file does not hold one token.
     #[error("not a token: write one line of visible ASCII characters")]

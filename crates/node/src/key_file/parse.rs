@@ -9,13 +9,17 @@ use crate::utc;
 #[non_exhaustive]
 pub enum KeyFileError {
     /// Others than the owner can read the secret.
-    #[error("others can read this secret (mode {0:04o}): run chmod 600 on it, and replace the key if it was exposed")]
+    #[error(
+        "others can read this secret (mode {0:04o}): run chmod 600 on it, and replace the key if it was exposed"
+    )]
     Readable(u32),
     /// The file is longer than any key file.
     #[error("not a key file: longer than 4096 bytes")]
     TooLong,
     /// The first line is not that of a key file.
-    #[error("not a key file: the first line must be refpoint-key: root, connection, static or public")]
+    #[error(
+        "not a key file: the first line must be refpoint-key: root, connection, static or public"
+    )]
     NotAKeyFile,
     /// A line that cannot be used.
     #[error("line {line}: {problem}")]
@@ -54,7 +58,10 @@ pub(super) fn parse(text: &str) -> Result<KeyFile, KeyFileError> {
         .enumerate()
         .map(|(at, line)| (at + 1, line.trim()))
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let kind = lines.next().and_then(|(_, line)| line.strip_prefix("refpoint-key:")).map(str::trim);
+    let kind = lines
+        .next()
+        .and_then(|(_, line)| line.strip_prefix("refpoint-key:"))
+        .map(str::trim);
     let kind = kind.ok_or(KeyFileError::NotAKeyFile)?;
     let allowed: &[&str] = match kind {
         "root" | "static" => &["entity", "secret"],
@@ -65,7 +72,9 @@ pub(super) fn parse(text: &str) -> Result<KeyFile, KeyFileError> {
     let mut fields = Fields::default();
     for (line, written) in lines {
         let outcome = match written.split_once(':') {
-            Some((name, value)) if allowed.contains(&name.trim_end()) => fields.set(name.trim_end(), value.trim()),
+            Some((name, value)) if allowed.contains(&name.trim_end()) => {
+                fields.set(name.trim_end(), value.trim())
+            }
             Some(_) => Err("this kind of key has no such line"),
             None => Err("write name: value"),
         };
@@ -77,17 +86,30 @@ pub(super) fn parse(text: &str) -> Result<KeyFile, KeyFileError> {
 impl Fields {
     fn set(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
         match name {
-            "id" => once(&mut self.id, key_id(value).ok_or("write 1 to 32 bytes in hexadecimal")?),
-            "point" => once(&mut self.point, point(value).ok_or("write x, y, y-prime or z")?),
+            "id" => once(
+                &mut self.id,
+                key_id(value).ok_or("write 1 to 32 bytes in hexadecimal")?,
+            ),
+            "point" => once(
+                &mut self.point,
+                point(value).ok_or("write x, y, y-prime or z")?,
+            ),
             "not-before" => once(&mut self.not_before, utc::parse(value).ok_or(TIME)?),
             "not-after" => once(&mut self.not_after, utc::parse(value).ok_or(TIME)?),
-            "secret" => once(&mut self.secret, bytes(value).ok_or("write 64 hexadecimal digits")?),
-            "public" => once(&mut self.public, bytes(value).ok_or("write 64 hexadecimal digits")?),
+            "secret" => once(
+                &mut self.secret,
+                bytes(value).ok_or("write 64 hexadecimal digits")?,
+            ),
+            "public" => once(
+                &mut self.public,
+                bytes(value).ok_or("write 64 hexadecimal digits")?,
+            ),
             _ => {
                 if self.entities.len() == 2 {
                     return Err("at most two entities share a key");
                 }
-                let id = EntityId::parse(value).map_err(|_| "write an absolute id such as //sp.example.com/id-in")?;
+                let id = EntityId::parse(value)
+                    .map_err(|_| "write an absolute id such as //sp.example.com/id-in")?;
                 self.entities.push(id);
                 Ok(())
             }
@@ -97,7 +119,9 @@ impl Fields {
     fn into_key(mut self, kind: &str) -> Result<KeyFile, KeyFileError> {
         if kind == "connection" {
             let not_after = self.not_after.ok_or(KeyFileError::Missing("not-after"))?;
-            let [a, b] = self.entities.as_slice() else { return Err(KeyFileError::Missing("entity")) };
+            let [a, b] = self.entities.as_slice() else {
+                return Err(KeyFileError::Missing("entity"));
+            };
             return Ok(KeyFile::Connection(ConnectionKey::from_bytes(
                 *self.secret.take().ok_or(KeyFileError::Missing("secret"))?,
                 self.id.ok_or(KeyFileError::Missing("id"))?,
@@ -108,7 +132,10 @@ impl Fields {
             )?));
         }
         if self.entities.len() > 1 {
-            return Err(KeyFileError::Line { line: 1, problem: "this kind of key has one entity" });
+            return Err(KeyFileError::Line {
+                line: 1,
+                problem: "this kind of key has one entity",
+            });
         }
         let entity = self.entities.pop().ok_or(KeyFileError::Missing("entity"))?;
         if kind == "public" {
@@ -117,9 +144,15 @@ impl Fields {
         }
         let secret = self.secret.take().ok_or(KeyFileError::Missing("secret"))?;
         if kind == "root" {
-            return Ok(KeyFile::Root { entity, key: RootKey::new(*secret) });
+            return Ok(KeyFile::Root {
+                entity,
+                key: RootKey::new(*secret),
+            });
         }
-        Ok(KeyFile::Static { entity, key: StaticSecret::new(*secret) })
+        Ok(KeyFile::Static {
+            entity,
+            key: StaticSecret::new(*secret),
+        })
     }
 }
 

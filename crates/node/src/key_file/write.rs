@@ -26,7 +26,11 @@ pub(super) fn text(key: &KeyFile, part: Part) -> Zeroizing<String> {
             connection(&mut text, key).and_then(|()| secret(&mut text, part, key.expose_bytes()))
         }
         KeyFile::Public { entity, key } => {
-            writeln!(text, "refpoint-key: public\nentity: {entity}\npublic: {}", hex::encode(key))
+            writeln!(
+                text,
+                "refpoint-key: public\nentity: {entity}\npublic: {}",
+                hex::encode(key)
+            )
         }
     };
     text
@@ -34,7 +38,12 @@ pub(super) fn text(key: &KeyFile, part: Part) -> Zeroizing<String> {
 
 fn connection(text: &mut String, key: &ConnectionKey) -> core::fmt::Result {
     let (a, b) = key.entities();
-    writeln!(text, "refpoint-key: connection\nid: {}\npoint: {}", key.id(), point(key.point()))?;
+    writeln!(
+        text,
+        "refpoint-key: connection\nid: {}\npoint: {}",
+        key.id(),
+        point(key.point())
+    )?;
     writeln!(text, "entity: {a}\nentity: {b}")?;
     if let Some(not_before) = key.validity().not_before() {
         writeln!(text, "not-before: {}", Written(not_before))?;

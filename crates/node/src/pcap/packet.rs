@@ -29,17 +29,32 @@ pub fn dissect(packet: &[u8]) -> Option<Ip<'_>> {
         6 => ipv6(packet)?,
         _ => return None,
     };
-    let port = |at: usize| Some(u16::from_be_bytes(segment.get(at..at + 2)?.try_into().ok()?));
+    let port = |at: usize| {
+        Some(u16::from_be_bytes(
+            segment.get(at..at + 2)?.try_into().ok()?,
+        ))
+    };
     let (transport, payload) = match protocol {
         17 => {
             let length = usize::from(port(4)?);
             (Transport::Udp, segment.get(8..length)?)
         }
-        6 => (Transport::Tcp, segment.get(usize::from(segment.get(12)? >> 4) * 4..)?),
+        6 => (
+            Transport::Tcp,
+            segment.get(usize::from(segment.get(12)? >> 4) * 4..)?,
+        ),
         _ => return None,
     };
-    let (from, to) = (SocketAddr::new(from, port(0)?), SocketAddr::new(to, port(2)?));
-    Some(Ip { from, to, transport, payload })
+    let (from, to) = (
+        SocketAddr::new(from, port(0)?),
+        SocketAddr::new(to, port(2)?),
+    );
+    Some(Ip {
+        from,
+        to,
+        transport,
+        payload,
+    })
 }
 
 type Layer<'a> = (IpAddr, IpAddr, u8, &'a [u8]);
@@ -55,7 +70,12 @@ fn ipv4(packet: &[u8]) -> Option<Layer<'_>> {
         let octets: [u8; 4] = packet.get(at..at + 4)?.try_into().ok()?;
         Some(Ipv4Addr::from(octets).into())
     };
-    Some((address(12)?, address(16)?, *packet.get(9)?, packet.get(header..total)?))
+    Some((
+        address(12)?,
+        address(16)?,
+        *packet.get(9)?,
+        packet.get(header..total)?,
+    ))
 }
 
 fn ipv6(packet: &[u8]) -> Option<Layer<'_>> {
@@ -64,5 +84,10 @@ fn ipv6(packet: &[u8]) -> Option<Layer<'_>> {
         let octets: [u8; 16] = packet.get(at..at + 16)?.try_into().ok()?;
         Some(Ipv6Addr::from(octets).into())
     };
-    Some((address(8)?, address(24)?, *packet.get(6)?, packet.get(40..40 + length)?))
+    Some((
+        address(8)?,
+        address(24)?,
+        *packet.get(6)?,
+        packet.get(40..40 + length)?,
+    ))
 }

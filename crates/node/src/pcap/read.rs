@@ -8,7 +8,9 @@ use super::{ETHERNET, IP, LINUX_SLL, MAX_PACKET, NULL, RAW};
 #[non_exhaustive]
 pub enum PcapError {
     /// The file does not begin as a capture.
-    #[error("not a pcap file: capture with tcpdump -w FILE, or convert pcapng with editcap -F pcap")]
+    #[error(
+        "not a pcap file: capture with tcpdump -w FILE, or convert pcapng with editcap -F pcap"
+    )]
     NotPcap,
     /// The packets begin with a header that is not known here.
     #[error("unknown link type {0}: capture on a loopback or Ethernet interface, or on any")]
@@ -59,10 +61,12 @@ impl<R: Read> PcapReader<R> {
     /// When it is not a capture, or of a link that is not known here.
     pub fn new(mut input: R) -> Result<Self, PcapError> {
         let mut header = [0; 24];
-        input.read_exact(&mut header).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => PcapError::NotPcap,
-            _ => PcapError::Io(error),
-        })?;
+        input
+            .read_exact(&mut header)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => PcapError::NotPcap,
+                _ => PcapError::Io(error),
+            })?;
         let (big_endian, nanos) = match header[..4] {
             [0xd4, 0xc3, 0xb2, 0xa1] => (false, false),
             [0xa1, 0xb2, 0xc3, 0xd4] => (true, false),
@@ -70,7 +74,14 @@ impl<R: Read> PcapReader<R> {
             [0xa1, 0xb2, 0x3c, 0x4d] => (true, true),
             _ => return Err(PcapError::NotPcap),
         };
-        let mut reader = Self { input, big_endian, nanos, link: 0, number: 0, ended: false };
+        let mut reader = Self {
+            input,
+            big_endian,
+            nanos,
+            link: 0,
+            number: 0,
+            ended: false,
+        };
         // The upper bits tell of frame check sequences.
         reader.link = reader.number([header[20], header[21], header[22], header[23]]) & 0x0fff_ffff;
         if [RAW, ETHERNET, NULL, LINUX_SLL].contains(&reader.link) || IP.contains(&reader.link) {
@@ -93,23 +104,39 @@ impl<R: Read> PcapReader<R> {
             }
         }
         self.number += 1;
-        let field = |at: usize| self.number([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let field =
+            |at: usize| self.number([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let (seconds, fraction, claimed) = (field(0), field(4), field(8));
         if claimed as usize > MAX_PACKET {
-            return Err(PcapError::TooLong { number: self.number, claimed });
+            return Err(PcapError::TooLong {
+                number: self.number,
+                claimed,
+            });
         }
         let mut frame = Vec::new();
-        let read = self.input.by_ref().take(u64::from(claimed)).read_to_end(&mut frame)?;
+        let read = self
+            .input
+            .by_ref()
+            .take(u64::from(claimed))
+            .read_to_end(&mut frame)?;
         if read < claimed as usize {
             return Err(PcapError::Truncated(self.number));
         }
         let nanos = u64::from(fraction) * if self.nanos { 1 } else { 1_000 };
         let at = Duration::from_secs(u64::from(seconds)) + Duration::from_nanos(nanos);
-        Ok(Some(Captured { number: self.number, at, ip: strip_link(self.link, frame) }))
+        Ok(Some(Captured {
+            number: self.number,
+            at,
+            ip: strip_link(self.link, frame),
+        }))
     }
 
     fn number(&self, bytes: [u8; 4]) -> u32 {
-        if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+        if self.big_endian {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        }
     }
 }
 

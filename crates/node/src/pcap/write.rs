@@ -23,7 +23,10 @@ pub struct TcpFlow {
 impl TcpFlow {
     /// The connection that `client` opens to `server`.
     pub fn new(client: SocketAddr, server: SocketAddr) -> Self {
-        Self { ends: [client, server], next: [1, 1] }
+        Self {
+            ends: [client, server],
+            next: [1, 1],
+        }
     }
 }
 
@@ -50,7 +53,13 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     ///
     /// When the ends are not of one address family, the payload is no datagram's, or writing fails.
-    pub fn udp(&mut self, at: Duration, from: SocketAddr, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
+    pub fn udp(
+        &mut self,
+        at: Duration,
+        from: SocketAddr,
+        to: SocketAddr,
+        payload: &[u8],
+    ) -> io::Result<()> {
         let length = u16::try_from(payload.len() + 8).map_err(|_| io::ErrorKind::InvalidInput)?;
         let mut segment = Vec::with_capacity(payload.len() + 8);
         segment.extend_from_slice(&from.port().to_be_bytes());
@@ -58,7 +67,10 @@ impl<W: Write> PcapWriter<W> {
         segment.extend_from_slice(&length.to_be_bytes());
         segment.extend_from_slice(&[0; 2]);
         segment.extend_from_slice(payload);
-        let sum = checksum(pseudo_header(from.ip(), to.ip(), 17, segment.len()), &segment);
+        let sum = checksum(
+            pseudo_header(from.ip(), to.ip(), 17, segment.len()),
+            &segment,
+        );
         // Zero would say that there is no checksum.
         let sum = if sum == 0 { 0xffff } else { sum };
         segment[6..8].copy_from_slice(&sum.to_be_bytes());
@@ -83,7 +95,13 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     ///
     /// As [`PcapWriter::udp`].
-    pub fn tcp_data(&mut self, at: Duration, flow: &mut TcpFlow, by_client: bool, data: &[u8]) -> io::Result<()> {
+    pub fn tcp_data(
+        &mut self,
+        at: Duration,
+        flow: &mut TcpFlow,
+        by_client: bool,
+        data: &[u8],
+    ) -> io::Result<()> {
         const PSH_ACK: u8 = 0x18;
         let sender = usize::from(!by_client);
         for part in data.chunks(SEGMENT) {
@@ -99,10 +117,22 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     ///
     /// As [`PcapWriter::udp`].
-    pub fn tcp_close(&mut self, at: Duration, flow: &mut TcpFlow, by_client: bool) -> io::Result<()> {
+    pub fn tcp_close(
+        &mut self,
+        at: Duration,
+        flow: &mut TcpFlow,
+        by_client: bool,
+    ) -> io::Result<()> {
         const FIN_ACK: u8 = 0x11;
         let sender = usize::from(!by_client);
-        self.tcp(at, flow, sender, [flow.next[sender], flow.next[1 - sender]], FIN_ACK, &[])?;
+        self.tcp(
+            at,
+            flow,
+            sender,
+            [flow.next[sender], flow.next[1 - sender]],
+            FIN_ACK,
+            &[],
+        )?;
         flow.next[sender] = flow.next[sender].wrapping_add(1);
         Ok(())
     }
@@ -134,16 +164,27 @@ impl<W: Write> PcapWriter<W> {
         segment.extend_from_slice(&acknowledged.to_be_bytes());
         segment.extend_from_slice(&[5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
         segment.extend_from_slice(data);
-        let sum = checksum(pseudo_header(from.ip(), to.ip(), 6, segment.len()), &segment);
+        let sum = checksum(
+            pseudo_header(from.ip(), to.ip(), 6, segment.len()),
+            &segment,
+        );
         segment[16..18].copy_from_slice(&sum.to_be_bytes());
         self.ip(at, from.ip(), to.ip(), 6, &segment)
     }
 
-    fn ip(&mut self, at: Duration, from: IpAddr, to: IpAddr, protocol: u8, segment: &[u8]) -> io::Result<()> {
+    fn ip(
+        &mut self,
+        at: Duration,
+        from: IpAddr,
+        to: IpAddr,
+        protocol: u8,
+        segment: &[u8],
+    ) -> io::Result<()> {
         let mut packet = Vec::with_capacity(40 + segment.len());
         match (from, to) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
-                let length = u16::try_from(20 + segment.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+                let length =
+                    u16::try_from(20 + segment.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
                 packet.extend_from_slice(&[0x45, 0]);
                 packet.extend_from_slice(&length.to_be_bytes());
                 packet.extend_from_slice(&[0, 0, 0x40, 0, 64, protocol, 0, 0]);
@@ -153,7 +194,8 @@ impl<W: Write> PcapWriter<W> {
                 packet[10..12].copy_from_slice(&sum.to_be_bytes());
             }
             (IpAddr::V6(from), IpAddr::V6(to)) => {
-                let length = u16::try_from(segment.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+                let length =
+                    u16::try_from(segment.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
                 packet.extend_from_slice(&[0x60, 0, 0, 0]);
                 packet.extend_from_slice(&length.to_be_bytes());
                 packet.extend_from_slice(&[protocol, 64]);

@@ -53,7 +53,9 @@ impl Capture {
     pub fn finish(&self) -> std::io::Result<()> {
         match self.writer().take() {
             Some(writer) => writer.finish().map(drop),
-            None => Err(std::io::Error::other("the capture could not be written, or is finished")),
+            None => Err(std::io::Error::other(
+                "the capture could not be written, or is finished",
+            )),
         }
     }
 
@@ -72,7 +74,13 @@ impl Capture {
     }
 
     /// `search` is that of the stream's direction.
-    pub(super) fn data(&self, flow: &Mutex<TcpFlow>, by_client: bool, data: &[u8], search: &mut MarkerSearch) {
+    pub(super) fn data(
+        &self,
+        flow: &Mutex<TcpFlow>,
+        by_client: bool,
+        data: &[u8],
+        search: &mut MarkerSearch,
+    ) {
         self.saw(search.count(data), data.len());
         let mut flow = flow.lock().unwrap_or_else(PoisonError::into_inner);
         self.write(|writer| writer.tcp_data(now(), &mut flow, by_client, data));
@@ -114,5 +122,7 @@ impl fmt::Debug for Capture {
 }
 
 fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }

@@ -9,7 +9,10 @@ pub struct MarkerSearch {
 impl MarkerSearch {
     /// A search for `marker`; an empty marker occurs nowhere.
     pub fn new(marker: &[u8]) -> Self {
-        Self { marker: marker.to_vec(), tail: Vec::new() }
+        Self {
+            marker: marker.to_vec(),
+            tail: Vec::new(),
+        }
     }
 
     /// How many occurrences end within `piece`.
@@ -18,7 +21,11 @@ impl MarkerSearch {
             return 0;
         }
         self.tail.extend_from_slice(piece);
-        let found = self.tail.windows(self.marker.len()).filter(|window| *window == self.marker).count();
+        let found = self
+            .tail
+            .windows(self.marker.len())
+            .filter(|window| *window == self.marker)
+            .count();
         let keep = self.tail.len().min(self.marker.len() - 1);
         self.tail.drain(..self.tail.len() - keep);
         found as u64
@@ -36,7 +43,11 @@ mod tests {
             for second in first..text.len() {
                 let mut search = MarkerSearch::new(b"MARKER");
                 let pieces = [&text[..first], &text[first..second], &text[second..]];
-                assert_eq!(pieces.map(|piece| search.count(piece)).iter().sum::<u64>(), 3, "{first} {second}");
+                assert_eq!(
+                    pieces.map(|piece| search.count(piece)).iter().sum::<u64>(),
+                    3,
+                    "{first} {second}"
+                );
             }
         }
     }
@@ -44,7 +55,13 @@ mod tests {
     #[test]
     fn overlapping_occurrences_count() {
         let mut search = MarkerSearch::new(b"aa");
-        assert_eq!(b"aaaa".iter().map(|byte| search.count(&[*byte])).sum::<u64>(), 3);
+        assert_eq!(
+            b"aaaa"
+                .iter()
+                .map(|byte| search.count(&[*byte]))
+                .sum::<u64>(),
+            3
+        );
         assert_eq!(MarkerSearch::new(b"").count(b"abc"), 0);
     }
 }

@@ -29,8 +29,15 @@ async fn run(listener: TcpListener, server: SocketAddr, capture: Arc<Capture>) {
     }
 }
 
-async fn connection(client: TcpStream, client_address: SocketAddr, server_address: SocketAddr, capture: Arc<Capture>) {
-    let Ok(server) = TcpStream::connect(server_address).await else { return };
+async fn connection(
+    client: TcpStream,
+    client_address: SocketAddr,
+    server_address: SocketAddr,
+    capture: Arc<Capture>,
+) {
+    let Ok(server) = TcpStream::connect(server_address).await else {
+        return;
+    };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let flow = TcpFlow::new(client_address, server_address);
     capture.opened(&flow);

@@ -26,15 +26,25 @@ async fn run(socket: Arc<UdpSocket>, server: SocketAddr, capture: Arc<Capture>) 
     let mut buffer = vec![0; DATAGRAM];
     loop {
         // An error tells of an earlier datagram that did not arrive; the socket goes on.
-        let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
+        let Ok((length, client)) = socket.recv_from(&mut buffer).await else {
+            continue;
+        };
         let towards = match clients.get(&client) {
             Some(towards) => Arc::clone(towards),
             None if clients.len() == CLIENTS => continue,
             None => {
-                let Ok(towards) = socket_to(server).await else { continue };
+                let Ok(towards) = socket_to(server).await else {
+                    continue;
+                };
                 let towards = Arc::new(towards);
                 clients.insert(client, Arc::clone(&towards));
-                answers.spawn(pass_back(Arc::clone(&towards), Arc::clone(&socket), client, server, Arc::clone(&capture)));
+                answers.spawn(pass_back(
+                    Arc::clone(&towards),
+                    Arc::clone(&socket),
+                    client,
+                    server,
+                    Arc::clone(&capture),
+                ));
                 towards
             }
         };
@@ -59,7 +69,9 @@ async fn pass_back(
 ) {
     let mut buffer = vec![0; DATAGRAM];
     loop {
-        let Ok(length) = from_server.recv(&mut buffer).await else { continue };
+        let Ok(length) = from_server.recv(&mut buffer).await else {
+            continue;
+        };
         capture.datagram(server, client, &buffer[..length]);
         let _ = to_client.send_to(&buffer[..length], client).await;
     }

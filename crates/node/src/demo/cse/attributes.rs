@@ -30,9 +30,14 @@ pub(super) fn may_hold(parent: ResourceType, child: ResourceType) -> bool {
     const BASE: ResourceType = ResourceType::new(5);
     match child {
         ResourceType::AE | ResourceType::REMOTE_CSE => parent == BASE,
-        ResourceType::CONTAINER => matches!(parent, BASE | ResourceType::AE | ResourceType::CONTAINER | ResourceType::REMOTE_CSE),
+        ResourceType::CONTAINER => matches!(
+            parent,
+            BASE | ResourceType::AE | ResourceType::CONTAINER | ResourceType::REMOTE_CSE
+        ),
         ResourceType::CONTENT_INSTANCE => parent == ResourceType::CONTAINER,
-        ResourceType::SUBSCRIPTION => matches!(parent, BASE | ResourceType::AE | ResourceType::CONTAINER),
+        ResourceType::SUBSCRIPTION => {
+            matches!(parent, BASE | ResourceType::AE | ResourceType::CONTAINER)
+        }
         _ => false,
     }
 }
@@ -49,7 +54,11 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
 pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -13,7 +13,12 @@ const NOTIFY: ResourceType = ResourceType::new(0);
 
 impl Cse {
     /// Asks every notification target of a subscription whether it wants it.
-    pub(super) async fn verify_targets(&self, parent: &str, from: &str, given: &Map<String, Value>) -> Result<(), ResultCode> {
+    pub(super) async fn verify_targets(
+        &self,
+        parent: &str,
+        from: &str,
+        given: &Map<String, Value>,
+    ) -> Result<(), ResultCode> {
         let targets = strings(given.get("nu"));
         if targets.is_empty() {
             return Err(ResultCode::BAD_REQUEST);
@@ -28,7 +33,12 @@ impl Cse {
     }
 
     /// Tells the subscribers of `parent` of a new child, each in a task of its own.
-    pub(super) fn notify_all(self: &Arc<Self>, parent: &str, subscriptions: Vec<(String, Vec<String>)>, child: &Value) {
+    pub(super) fn notify_all(
+        self: &Arc<Self>,
+        parent: &str,
+        subscriptions: Vec<(String, Vec<String>)>,
+        child: &Value,
+    ) {
         for (subscription, targets) in subscriptions {
             let told = json!({ "m2m:sgn": {
                 "nev": { "net": 3, "rep": child },
@@ -48,8 +58,14 @@ impl Cse {
     /// Sends a notification to a URL or an entity's id.
     async fn notify(&self, target: &str, content: &Value) -> Result<(), Failure> {
         let (next, path) = self.way_to(target).ok_or(Failure::PeerUnreachable)?;
-        let code = self.ask(&next, "POST", &path, Some((NOTIFY, content))).await?;
-        if code.is_success() { Ok(()) } else { Err(Failure::UnusableAnswer) }
+        let code = self
+            .ask(&next, "POST", &path, Some((NOTIFY, content)))
+            .await?;
+        if code.is_success() {
+            Ok(())
+        } else {
+            Err(Failure::UnusableAnswer)
+        }
     }
 
     fn way_to(&self, target: &str) -> Option<(Authority, String)> {

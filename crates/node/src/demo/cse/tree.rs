@@ -27,8 +27,17 @@ impl Tree {
         attributes.insert("rn".to_owned(), base.into());
         attributes.insert("ri".to_owned(), "cb".into());
         attributes.insert("ty".to_owned(), 5.into());
-        let root = Resource { path: base.to_owned(), kind: ResourceType::new(5), attributes, age: 0 };
-        Self { base: base.to_owned(), resources: BTreeMap::from([(base.to_owned(), root)]), created: 0 }
+        let root = Resource {
+            path: base.to_owned(),
+            kind: ResourceType::new(5),
+            attributes,
+            age: 0,
+        };
+        Self {
+            base: base.to_owned(),
+            resources: BTreeMap::from([(base.to_owned(), root)]),
+            created: 0,
+        }
     }
 
     pub(super) fn at(&self, path: &str) -> Option<&Resource> {
@@ -41,21 +50,33 @@ impl Tree {
         let to = to.trim_matches('/');
         if let Some(container) = to.strip_suffix("/la") {
             let container = self.resolve(container)?;
-            let instances = self.children(&container).filter(|child| child.kind == ResourceType::CONTENT_INSTANCE);
-            return instances.max_by_key(|instance| instance.age).map(|instance| instance.path.clone());
+            let instances = self
+                .children(&container)
+                .filter(|child| child.kind == ResourceType::CONTENT_INSTANCE);
+            return instances
+                .max_by_key(|instance| instance.age)
+                .map(|instance| instance.path.clone());
         }
-        let (first, rest) = to.split_once('/').map_or((to, ""), |(first, rest)| (first, rest));
+        let (first, rest) = to
+            .split_once('/')
+            .map_or((to, ""), |(first, rest)| (first, rest));
         let first = match first {
             "" | "-" => self.base.clone(),
             name if name == self.base => self.base.clone(),
             id => {
                 let is_named = |resource: &&Resource| {
-                    ["aei", "ri"].iter().any(|key| resource.attributes.get(*key).and_then(Value::as_str) == Some(id))
+                    ["aei", "ri"].iter().any(|key| {
+                        resource.attributes.get(*key).and_then(Value::as_str) == Some(id)
+                    })
                 };
                 self.resources.values().find(is_named)?.path.clone()
             }
         };
-        let path = if rest.is_empty() { first } else { format!("{first}/{rest}") };
+        let path = if rest.is_empty() {
+            first
+        } else {
+            format!("{first}/{rest}")
+        };
         self.resources.contains_key(&path).then_some(path)
     }
 
@@ -75,7 +96,11 @@ impl Tree {
             Some(stem) => stem.to_owned(),
             None => format!("{}{number}", prefix(kind)),
         };
-        let name = attributes.get("rn").and_then(Value::as_str).unwrap_or(&id).to_owned();
+        let name = attributes
+            .get("rn")
+            .and_then(Value::as_str)
+            .unwrap_or(&id)
+            .to_owned();
         if name.is_empty() || name == "la" || name.contains('/') {
             return Err(ResultCode::BAD_REQUEST);
         }
@@ -84,11 +109,21 @@ impl Tree {
             return Err(ResultCode::CONFLICT);
         }
         let parent_id = parent.attributes.get("ri").cloned().unwrap_or_default();
-        for (key, value) in [("rn", name.into()), ("ri", id.into()), ("pi", parent_id), ("ty", kind.number().into())] {
+        for (key, value) in [
+            ("rn", name.into()),
+            ("ri", id.into()),
+            ("pi", parent_id),
+            ("ty", kind.number().into()),
+        ] {
             attributes.insert(key.to_owned(), value);
         }
         self.created = number;
-        let resource = Resource { path: path.clone(), kind, attributes, age: number };
+        let resource = Resource {
+            path: path.clone(),
+            kind,
+            attributes,
+            age: number,
+        };
         self.resources.insert(path, resource.clone());
         Ok(resource)
     }
@@ -99,7 +134,8 @@ impl Tree {
             return Err(ResultCode::OPERATION_NOT_ALLOWED);
         }
         let below = format!("{path}/");
-        self.resources.retain(|other, _| other != path && !other.starts_with(&below));
+        self.resources
+            .retain(|other, _| other != path && !other.starts_with(&below));
         Ok(())
     }
 
@@ -107,7 +143,12 @@ impl Tree {
     pub(super) fn subscribers(&self, path: &str) -> Vec<(String, Vec<String>)> {
         self.children(path)
             .filter(|child| child.kind == ResourceType::SUBSCRIPTION)
-            .map(|subscription| (subscription.path.clone(), strings(subscription.attributes.get("nu"))))
+            .map(|subscription| {
+                (
+                    subscription.path.clone(),
+                    strings(subscription.attributes.get("nu")),
+                )
+            })
             .collect()
     }
 
@@ -117,7 +158,11 @@ impl Tree {
             .values()
             .filter(|resource| resource.kind == ResourceType::REMOTE_CSE)
             .find(|resource| {
-                let is = |key| strings(resource.attributes.get(key)).iter().any(|id| id == csi);
+                let is = |key| {
+                    strings(resource.attributes.get(key))
+                        .iter()
+                        .any(|id| id == csi)
+                };
                 is("csi") || is("dcse")
             })
             .and_then(|resource| strings(resource.attributes.get("poa")).into_iter().next())
@@ -125,7 +170,11 @@ impl Tree {
 
     fn children<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Resource> {
         self.resources.values().filter(move |resource| {
-            resource.path.strip_prefix(path).and_then(|rest| rest.strip_prefix('/')).is_some_and(|name| !name.contains('/'))
+            resource
+                .path
+                .strip_prefix(path)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .is_some_and(|name| !name.contains('/'))
         })
     }
 }
