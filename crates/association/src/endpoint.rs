@@ -37,8 +37,13 @@ mod timeouts;
 pub use config::Config;
 pub use outbox::{AssociationId, AttemptId, Event, Outbox};
 
-/// Marks the timer of an attempt; without it, the number is a slot's.
-const ATTEMPT: u64 = 1 << 63;
+/// Timers are numbers: milliseconds above, the slot (at most 22 bits) that they are for below.
+const TIMER_SLOT_BITS: u32 = 24;
+
+/// The timer of a slot at a time, which is bounded to some 34 years.
+fn timer(at: u64, slot: u32) -> u64 {
+    at.min((1 << (64 - TIMER_SLOT_BITS)) - 1) << TIMER_SLOT_BITS | u64::from(slot)
+}
 
 /// What an end point has done and dropped. Counters only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +81,7 @@ pub struct Endpoint {
     local: Local,
     credentials: Credentials,
     slots: Slots,
-    timers: BTreeSet<(u64, u64)>,
+    timers: BTreeSet<u64>,
     /// The first association of each credential that has any.
     heads: BTreeMap<CredentialId, u32>,
     attempts: BTreeMap<u64, Attempt>,
@@ -163,7 +168,7 @@ impl Endpoint {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, in monotonic time.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        let attempts_and_associations = self.timers.first().map(|(at, _)| *at);
+        let attempts_and_associations = self.timers.first().map(|timer| timer >> TIMER_SLOT_BITS);
         let next = attempts_and_associations
             .into_iter()
             .chain(self.half_open.deadline())
@@ -283,7 +288,7 @@ impl Endpoint {
         let Some(association) = self.slots.association(slot) else {
             return;
         };
-        let (serial, index, timer) = (association.serial, association.index, association.timer);
+        let (serial, index, set_to) = (association.serial, association.index, association.timer);
         let credential = association.peer.credential_id();
         let next = association.next_of_peer;
         let cached = (association.sender.cached_at, association.receiver.cached_at);
@@ -301,7 +306,7 @@ impl Endpoint {
             },
             cached.1,
         );
-        self.timers.remove(&(timer, slot.into()));
+        self.timers.remove(&timer(set_to, slot));
         self.unlink(credential, slot, next);
         self.slots.free(index, now);
     }
@@ -343,20 +348,19 @@ impl Endpoint {
         };
         let deadline = association.deadline();
         if deadline != association.timer {
-            self.timers.remove(&(association.timer, slot.into()));
+            self.timers.remove(&timer(association.timer, slot));
             association.timer = deadline;
-            self.timers.insert((deadline, slot.into()));
+            self.timers.insert(timer(deadline, slot));
         }
     }
 
     /// Moves the timer of an association forward if something is due earlier than it is set.
     #[inline]
     fn hasten(&mut self, slot: u32) {
-        if let Some(association) = self.slots.association(slot) {
-            if association.deadline() < association.timer {
+        if let Some(association) = self.slots.association(slot)
+            && association.deadline() < association.timer {
                 self.schedule(slot);
             }
-        }
     }
 
     fn context(&self) -> crate::negotiation::Context<'_> {
@@ -380,5 +384,5 @@ fn backoff(base: Duration, repeats: u32, rng: &mut dyn CryptoRng) -> u64 {
     let mut random = [0; 4];
     rng.fill_bytes(&mut random);
     let span = millis(base).saturating_mul(1 << repeats.min(10)).min(4_000);
-    100 + (u64::from(u32::from_be_bytes(random)) * span >> 32)
+    100 + ((u64::from(u32::from_be_bytes(random)) * span) >> 32)
 }

@@ -14,7 +14,6 @@ pub(crate) const REORDER: u64 = 5_000;
 #[derive(Debug)]
 pub(crate) struct Receiver {
     traffic: Traffic,
-    epoch: u64,
     window: Window,
     /// Opens that failed under the current epoch's key.
     failed: u64,
@@ -67,7 +66,6 @@ impl Receiver {
     pub(crate) const fn new(traffic: Traffic, bits: u8) -> Self {
         Self {
             traffic,
-            epoch: 0,
             window: Window::new(),
             failed: 0,
             bytes: 0,
@@ -88,11 +86,11 @@ impl Receiver {
     pub(crate) fn locate(&mut self, sequence: Sequence, now: u64) -> Option<Place> {
         let number = sequence.number();
         let epoch = number >> self.bits;
-        if epoch == self.epoch {
+        if epoch == self.epoch() {
             return self.window.admits(number).then_some(Place::Current);
         }
-        if epoch > self.epoch {
-            let distance = epoch - self.epoch;
+        if epoch > self.epoch() {
+            let distance = epoch - self.epoch();
             if distance > MAX_AHEAD {
                 return None;
             }
@@ -106,7 +104,7 @@ impl Receiver {
             return Some(Place::Ahead(distance));
         }
         let previous = self.cold.as_ref()?.previous.as_ref()?;
-        let admitted = epoch + 1 == self.epoch && now < previous.until;
+        let admitted = epoch + 1 == self.epoch() && now < previous.until;
         (admitted && previous.window.admits(number)).then_some(Place::Previous)
     }
 
@@ -153,6 +151,7 @@ impl Receiver {
     /// the one just before.
     fn enter(&mut self, distance: u64, now: u64) {
         let until = now + REORDER;
+        let entered = self.epoch() + distance;
         let cold = self
             .cold
             .get_or_insert_with(|| Box::new(Cold::until(until)));
@@ -162,9 +161,8 @@ impl Receiver {
         };
         cold.ahead = derived.collect();
         cold.until = until;
-        self.epoch += distance;
         let left = core::mem::replace(&mut self.traffic, traffic);
-        let window = Window::starting_at(self.epoch << self.bits);
+        let window = Window::starting_at(entered << self.bits);
         let window = core::mem::replace(&mut self.window, window);
         cold.previous = (distance == 1).then_some(Previous {
             traffic: left,
@@ -197,7 +195,8 @@ impl Receiver {
         (self.records, self.bytes)
     }
 
+    /// The current epoch: that of the highest record.
     pub(crate) const fn epoch(&self) -> u64 {
-        self.epoch
+        self.window.next().saturating_sub(1) >> self.bits
     }
 }

@@ -1,9 +1,9 @@
 use refpoint_wire::Sequence;
 
-use crate::{Error, schedule::Traffic};
+use crate::{Error, schedule::Traffic, time::Tick};
 
 /// Records of a new epoch that state four bytes of their sequence (rule R1).
-const WIDE_AT_START: u64 = 32;
+const WIDE_AT_START: u8 = 32;
 /// Every such record states four bytes, so that a receiver finds its way back after any outage.
 const WIDE_EVERY: u64 = 32;
 /// After so much silence, and so long before a planned skip, sequences are wide; in milliseconds.
@@ -16,18 +16,16 @@ pub(crate) struct Sender {
     traffic: Traffic,
     /// The sequence of the next record.
     next: u64,
-    /// The epoch of `traffic`.
-    epoch: u64,
-    /// When the epoch began and the last record went out, in milliseconds.
-    epoch_since: u64,
-    last_sent: u64,
     /// Payload bytes and records sealed, for the limits.
     bytes: u64,
     records: u64,
-    /// Up to this sequence, records are wide.
-    wide_until: u64,
+    /// When the epoch began and the last record went out.
+    epoch_since: Tick,
+    last_sent: Tick,
     /// Where the expanded key was cached last.
     pub(crate) cached_at: u32,
+    /// So many of the next records are wide.
+    wide: u8,
     bits: u8,
 }
 
@@ -47,13 +45,12 @@ impl Sender {
         Self {
             traffic,
             next: 0,
-            epoch: 0,
-            epoch_since: now,
-            last_sent: now,
             bytes: 0,
             records: 0,
-            wide_until: WIDE_AT_START,
+            epoch_since: Tick::at(now),
+            last_sent: Tick::at(now),
             cached_at: u32::MAX,
+            wide: WIDE_AT_START,
             bits,
         }
     }
@@ -62,32 +59,32 @@ impl Sender {
     ///
     /// The sequence is spent even if the record is then not sent.
     pub(crate) fn advance(&mut self, now: u64, ratchet: Option<u64>) -> Result<Next, Error> {
-        let age = now.saturating_sub(self.epoch_since);
-        let mut boundary = false;
+        let age = now.saturating_sub(self.epoch_since.millis());
+        let epoch = self.epoch();
         // Nothing to leave behind in an epoch that has carried nothing.
-        let started = self.next > self.epoch << self.bits;
-        let within = self.epoch == self.next >> self.bits;
-        if started && within && ratchet.is_some_and(|interval| age >= interval) {
-            self.next = (self.epoch + 1) << self.bits;
-            boundary = true;
+        let within = self.next > 0 && self.next >> self.bits == epoch;
+        let boundary = within && ratchet.is_some_and(|interval| age >= interval);
+        if boundary {
+            self.next = (epoch + 1) << self.bits;
         }
         let sequence = Sequence::new(self.next).map_err(|_| Error::Limit("sequence"))?;
-        if self.epoch < self.next >> self.bits {
+        if epoch < self.next >> self.bits {
             self.traffic.ratchet();
-            self.epoch += 1;
-            self.epoch_since = now;
-            self.wide_until = self.next + WIDE_AT_START;
+            self.epoch_since = Tick::at(now);
+            self.wide = WIDE_AT_START;
         }
         let skip_soon = ratchet.is_some_and(|interval| age + BEFORE_SKIP >= interval);
-        let wide = self.next % WIDE_EVERY == 0
-            || self.next < self.wide_until
+        let wide = self.next.is_multiple_of(WIDE_EVERY)
+            || self.wide > 0
             || skip_soon
-            || now.saturating_sub(self.last_sent) >= SILENCE;
+            || now.saturating_sub(self.last_sent()) >= SILENCE;
+        self.wide = self.wide.saturating_sub(1);
         self.next += 1;
-        self.last_sent = now;
+        self.last_sent = Tick::at(now);
+        let epoch = self.epoch();
         Ok(Next {
             sequence,
-            epoch: self.epoch,
+            epoch,
             wide,
             boundary,
         })
@@ -95,7 +92,7 @@ impl Sender {
 
     /// Makes the next records wide: the path has changed.
     pub(crate) fn widen(&mut self) {
-        self.wide_until = self.next + WIDE_AT_START;
+        self.wide = WIDE_AT_START;
     }
 
     pub(crate) fn count(&mut self, bytes: usize) {
@@ -112,11 +109,13 @@ impl Sender {
         (self.records, self.bytes)
     }
 
+    /// When the last record went out, in milliseconds.
     pub(crate) const fn last_sent(&self) -> u64 {
-        self.last_sent
+        self.last_sent.millis()
     }
 
+    /// The epoch of the traffic secret: that of the last record.
     pub(crate) const fn epoch(&self) -> u64 {
-        self.epoch
+        self.next.saturating_sub(1) >> self.bits
     }
 }

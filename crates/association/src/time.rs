@@ -40,3 +40,24 @@ impl Now {
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// A point in monotonic time to 64 ms, in four bytes: good for eight years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tick(u32);
+
+impl Tick {
+    /// The tick that `millis` lies in.
+    pub(crate) const fn at(millis: u64) -> Self {
+        let tick = millis >> 6;
+        Self(if tick > u32::MAX as u64 {
+            u32::MAX
+        } else {
+            tick as u32
+        })
+    }
+
+    /// When it began.
+    pub(crate) const fn millis(self) -> u64 {
+        (self.0 as u64) << 6
+    }
+}

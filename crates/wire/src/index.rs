@@ -6,7 +6,8 @@ use crate::Error;
 /// chosen by that end. A device with a handful of associations takes one byte, a server four.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Index {
-    value: u32,
+    // Bytes, not a number: five of them without padding, twice in every association.
+    value: [u8; 4],
     len: u8,
 }
 
@@ -18,7 +19,10 @@ impl Index {
     pub const fn new(value: u32, len: u8) -> Result<Self, Error> {
         match len {
             1..=3 if value >> (8 * len) != 0 => Err(Error::Range("index")),
-            1..=4 => Ok(Self { value, len }),
+            1..=4 => Ok(Self {
+                value: value.to_be_bytes(),
+                len,
+            }),
             _ => Err(Error::Range("index length")),
         }
     }
@@ -31,9 +35,8 @@ impl Index {
         if bytes.is_empty() || bytes.len() > 4 {
             return Err(Error::Range("index length"));
         }
-        let value = bytes
-            .iter()
-            .fold(0, |value, byte| value << 8 | u32::from(*byte));
+        let mut value = [0; 4];
+        value[4 - bytes.len()..].copy_from_slice(bytes);
         Ok(Self {
             value,
             len: bytes.len() as u8,
@@ -43,7 +46,7 @@ impl Index {
     /// Its number.
     #[must_use]
     pub const fn value(self) -> u32 {
-        self.value
+        u32::from_be_bytes(self.value)
     }
 
     /// Its length on the wire in bytes, 1 to 4.
@@ -52,8 +55,8 @@ impl Index {
         self.len as usize
     }
 
-    pub(crate) fn write<'a>(self, out: &'a mut [u8; 4]) -> &'a [u8] {
-        *out = self.value.to_be_bytes();
+    pub(crate) fn write(self, out: &mut [u8; 4]) -> &[u8] {
+        *out = self.value;
         &out[4 - self.wire_len()..]
     }
 }
@@ -63,7 +66,7 @@ impl fmt::Debug for Index {
         write!(
             f,
             "Index({:0width$x})",
-            self.value,
+            self.value(),
             width = 2 * self.wire_len()
         )
     }
@@ -71,6 +74,6 @@ impl fmt::Debug for Index {
 
 impl fmt::Display for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:0width$x}", self.value, width = 2 * self.wire_len())
+        write!(f, "{:0width$x}", self.value(), width = 2 * self.wire_len())
     }
 }

@@ -49,10 +49,10 @@ fn code(limit: Option<LogLimit>) -> u32 {
     limit.map_or(0, |limit| limit.code().into())
 }
 
-/// Keeps apart associations that one pair of entities wants side by side; at most 8 bytes.
+/// Keeps apart associations that one pair of entities wants side by side; at most 7 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionLabel {
-    bytes: [u8; 8],
+    bytes: [u8; 7],
     len: u8,
 }
 
@@ -60,9 +60,9 @@ impl SessionLabel {
     /// The label with these bytes; empty is the usual one.
     ///
     /// # Errors
-    /// [`Error::Range`] beyond 8 bytes.
+    /// [`Error::Range`] beyond 7 bytes.
     pub fn new(label: &[u8]) -> Result<Self, Error> {
-        let mut bytes = [0; 8];
+        let mut bytes = [0; 7];
         bytes
             .get_mut(..label.len())
             .ok_or(Error::Range("session"))?

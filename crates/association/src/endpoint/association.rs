@@ -177,3 +177,15 @@ impl Association {
             .min(self.path.as_ref().map_or(u64::MAX, |path| path.until))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_association_takes_no_more_than_its_share_of_the_memory_budget() {
+        // Design 9: at most 400 bytes with timers and maps, measured by `cargo xtask bench`.
+        assert!(size_of::<Association>() <= 352);
+    }
+}

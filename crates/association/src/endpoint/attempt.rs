@@ -6,10 +6,11 @@ use refpoint_wire::{Control, Cookie, Index, Packet, RecordKind, Refuse, Retry, S
 use zeroize::Zeroizing;
 
 use super::{
-    ATTEMPT, AssociationId, AttemptId, Endpoint, Event, Outbox,
+    AssociationId, AttemptId, Endpoint, Event, Outbox,
     association::{Association, Confirming, Phase},
     backoff, packet_hash,
     slots::Slot,
+    timer,
 };
 use crate::{
     CredentialId, Error, Now,
@@ -163,7 +164,7 @@ impl Endpoint {
         }
         let next = attempt.timer.max(attempt.since) + backoff(FIRST_REPEAT, attempt.repeats, rng);
         attempt.timer = next.min(attempt.until);
-        self.timers.insert((attempt.timer, ATTEMPT | number));
+        self.timers.insert(self.attempt_timer(&attempt));
         self.attempts.insert(number, attempt);
     }
 
@@ -224,8 +225,17 @@ impl Endpoint {
 
     fn take_attempt(&mut self, number: u64) -> Option<Attempt> {
         let attempt = self.attempts.remove(&number)?;
-        self.timers.remove(&(attempt.timer, ATTEMPT | number));
+        self.timers.remove(&self.attempt_timer(&attempt));
         Some(attempt)
+    }
+
+    /// The timer of an attempt is that of its first try's slot.
+    fn attempt_timer(&self, attempt: &Attempt) -> u64 {
+        let first = attempt.tries.first();
+        timer(
+            attempt.timer,
+            first.map_or(0, |held| self.slots.number(held.index)),
+        )
     }
 
     /// Frees the slots of an attempt's tries, except the one that was answered.

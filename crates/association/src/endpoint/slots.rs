@@ -10,6 +10,10 @@ const PAGE: usize = 64;
 
 /// What an index leads to.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every slot holds an association, and a box would cost each of them 24 bytes"
+)]
 pub(crate) enum Slot {
     /// Nothing; its last index, so that the next one differs.
     Free(u32),

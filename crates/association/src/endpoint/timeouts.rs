@@ -2,7 +2,10 @@ use rand_core::CryptoRng;
 use refpoint_keys::Role;
 use refpoint_wire::{CloseReason, Control};
 
-use super::{ATTEMPT, Endpoint, Event, Outbox, association::Phase, receiving::next_confirmation};
+use super::{
+    Endpoint, Event, Outbox, TIMER_SLOT_BITS, association::Phase, receiving::next_confirmation,
+    slots::Slot, timer,
+};
 use crate::{Error, Now, time::millis};
 
 impl Endpoint {
@@ -10,18 +13,21 @@ impl Endpoint {
     /// [`next_timeout`](Self::next_timeout) has come; too early does no harm.
     pub fn handle_timeout(&mut self, now: Now, rng: &mut dyn CryptoRng, out: &mut dyn Outbox) {
         self.half_open.expire(now.millis());
-        while let Some((at, which)) = self.timers.first().copied() {
-            if at > now.millis() {
+        while let Some(due) = self.timers.first().copied() {
+            if due >> TIMER_SLOT_BITS > now.millis() {
                 break;
             }
-            if which & ATTEMPT != 0 {
-                self.attempt_timeout(now, which & !ATTEMPT, rng, out);
-            } else {
-                self.association_timeout(now, which as u32, rng, out);
+            let slot = (due & ((1 << TIMER_SLOT_BITS) - 1)) as u32;
+            match self.slots.slot(slot) {
+                Some(Slot::Trying { attempt, .. }) => {
+                    self.attempt_timeout(now, *attempt, rng, out);
+                }
+                Some(Slot::Held(_)) => self.association_timeout(now, slot, rng, out),
+                Some(Slot::Free(_)) | None => {}
             }
             // Whatever happened, this timer has moved on: a timer that stays in the past would
             // keep its caller awake for ever.
-            self.timers.remove(&(at, which));
+            self.timers.remove(&due);
         }
     }
 
@@ -87,9 +93,9 @@ impl Endpoint {
         }
         if let Some(association) = self.slots.association_mut(slot) {
             let deadline = association.deadline().max(millis_now + 1);
-            self.timers.remove(&(association.timer, slot.into()));
+            self.timers.remove(&timer(association.timer, slot));
             association.timer = deadline;
-            self.timers.insert((deadline, slot.into()));
+            self.timers.insert(timer(deadline, slot));
         }
     }
 }

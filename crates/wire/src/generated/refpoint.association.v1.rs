@@ -27,7 +27,7 @@ pub struct InitiatePayload {
     /// Binary logarithm of the records an epoch covers, 16 to 22; absent: 20.
     #[prost(uint32, tag = "7")]
     pub epoch_bits: u32,
-    /// Session label, at most 8 bytes: associations with different labels do not displace each other.
+    /// Session label, at most 7 bytes: associations with different labels do not displace each other.
     #[prost(bytes = "vec", tag = "8")]
     pub session: ::prost::alloc::vec::Vec<u8>,
     /// The initiator has no wall clock and needs the responder's grant of remaining time.
