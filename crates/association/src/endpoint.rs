@@ -358,9 +358,10 @@ impl Endpoint {
     #[inline]
     fn hasten(&mut self, slot: u32) {
         if let Some(association) = self.slots.association(slot)
-            && association.deadline() < association.timer {
-                self.schedule(slot);
-            }
+            && association.deadline() < association.timer
+        {
+            self.schedule(slot);
+        }
     }
 
     fn context(&self) -> crate::negotiation::Context<'_> {

@@ -5,7 +5,7 @@ mod net;
 #[path = "support/support.rs"]
 mod support;
 
-use std::{net::SocketAddr, time::Duration};
+use core::{net::SocketAddr, time::Duration};
 
 use net::{Log, World};
 use refpoint_association::{Config, Credentials, Endpoint};

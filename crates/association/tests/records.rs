@@ -5,7 +5,7 @@ mod net;
 #[path = "support/support.rs"]
 mod support;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use net::World;
 use refpoint_association::{Error, Policy};
@@ -13,7 +13,7 @@ use refpoint_sim::{Adversary, Injector, Link, Packet, Verdict};
 use support::Setting;
 
 /// Drops everything while its switch is on.
-struct Dead(std::rc::Rc<std::cell::Cell<bool>>);
+struct Dead(std::rc::Rc<core::cell::Cell<bool>>);
 
 impl Adversary for Dead {
     fn intercept(&mut self, _: Duration, _: &Packet, _: &mut Injector) -> Verdict {
@@ -54,7 +54,7 @@ fn a_replayed_record_is_dropped() {
 fn an_outage_of_a_hundred_thousand_records_is_over_within_thirty_two() {
     let mut world = World::new(1, Link::perfect(), &Setting::default());
     let (device, _) = world.associate("device", "gateway");
-    let dead = std::rc::Rc::new(std::cell::Cell::new(true));
+    let dead = std::rc::Rc::new(core::cell::Cell::new(true));
     world.net.set_adversary(Dead(dead.clone()));
     for _ in 0..100_000 {
         world.send("device", device, b"lost").expect("may send");
@@ -148,7 +148,7 @@ fn the_hard_limit_closes_both_ends() {
     // Nobody answers a refresh any more.
     world
         .net
-        .set_adversary(Dead(std::rc::Rc::new(std::cell::Cell::new(true))));
+        .set_adversary(Dead(std::rc::Rc::new(core::cell::Cell::new(true))));
     world.run_for(Duration::from_secs(200));
     assert_eq!(
         world.log("device").closed.last().expect("closed").1,

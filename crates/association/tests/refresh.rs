@@ -5,7 +5,7 @@ mod net;
 #[path = "support/support.rs"]
 mod support;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use net::World;
 use refpoint_association::Policy;

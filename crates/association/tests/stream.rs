@@ -3,7 +3,7 @@
 #[path = "support/support.rs"]
 mod support;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use refpoint_association::{CloseReason, Error, Opened, Policy};
 use refpoint_keys::Profile;

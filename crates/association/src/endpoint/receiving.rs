@@ -219,14 +219,13 @@ impl Endpoint {
         association.phase = Phase::Established;
         association.confirmed_at = now.millis();
         self.schedule(id.slot);
-        if responder
-            && let Some(peer) = self.peer(id) {
-                out.event(Event::Established {
-                    id,
-                    attempt: None,
-                    peer,
-                });
-            }
+        if responder && let Some(peer) = self.peer(id) {
+            out.event(Event::Established {
+                id,
+                attempt: None,
+                peer,
+            });
+        }
         self.succeed(now, id, since, out);
         true
     }

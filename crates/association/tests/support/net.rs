@@ -6,7 +6,8 @@
     reason = "each test binary uses a part of it"
 )]
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use core::{net::SocketAddr, time::Duration};
+use std::collections::BTreeMap;
 
 use refpoint_association::{
     AssociationId, AttemptId, Config, Credential, CredentialId, Credentials, Endpoint, Error,

@@ -6,7 +6,8 @@
     reason = "each test binary uses a part of it"
 )]
 
-use std::{sync::Arc, time::Duration};
+use core::time::Duration;
+use std::sync::Arc;
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use refpoint_association::{
