@@ -105,5 +105,8 @@ pub use error::Error;
 pub use policy::Policy;
 pub use refpoint_wire::{Carriage, CloseReason, SessionLabel, Suite, Terms};
 pub use static_key::{PublicKey, StaticKey};
-pub use stream::{MAX_STREAM_PAYLOAD, Opened, StreamInitiator, StreamResponder, StreamSession};
+pub use stream::{
+    MAX_STREAM_PAYLOAD, Opened, STREAM_HEADROOM, STREAM_TAILROOM, StreamInitiator, StreamResponder,
+    StreamSession,
+};
 pub use time::Now;

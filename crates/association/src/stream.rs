@@ -35,6 +35,12 @@ use crate::{
 /// The most payload bytes of one stream record.
 pub const MAX_STREAM_PAYLOAD: usize = 16 * 1024;
 
+/// Room that [`StreamSession::send_in_place`] needs before the payload.
+pub const STREAM_HEADROOM: usize = FRAME_HEADER + 1;
+
+/// Room that [`StreamSession::send_in_place`] needs after the payload.
+pub const STREAM_TAILROOM: usize = TAG_LEN;
+
 /// The most bytes of a handshake packet on a stream.
 const MAX_HANDSHAKE: usize = 1024;
 
@@ -305,12 +311,46 @@ impl StreamSession {
         data: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        let start = out.len();
+        out.reserve(STREAM_HEADROOM + data.len() + STREAM_TAILROOM);
+        out.extend_from_slice(&[0; STREAM_HEADROOM]);
+        out.extend_from_slice(data);
+        out.extend_from_slice(&[0; STREAM_TAILROOM]);
+        let sealed = self.seal_frame(now, kind, confirm, &mut out[start..]);
+        if sealed.is_err() {
+            out.truncate(start);
+        }
+        sealed
+    }
+
+    /// Seals the user's bytes in place as one framed record: `frame` is [`STREAM_HEADROOM`] bytes
+    /// of room, the payload, and [`STREAM_TAILROOM`] bytes of room. Nothing is copied.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`Error::TooLarge`] for a frame without room; `frame` holds
+    /// nothing to send then.
+    pub fn send_in_place(&mut self, now: Now, frame: &mut [u8]) -> Result<(), Error> {
+        self.seal_frame(now, RecordKind::Data, false, frame)
+    }
+
+    fn seal_frame(
+        &mut self,
+        now: Now,
+        kind: RecordKind,
+        confirm: bool,
+        frame: &mut [u8],
+    ) -> Result<(), Error> {
         self.may_seal(now)?;
-        if data.len() > MAX_STREAM_PAYLOAD {
-            return Err(Error::TooLarge {
-                size: data.len(),
-                limit: MAX_STREAM_PAYLOAD,
-            });
+        let size = frame.len();
+        let room = frame.split_first_chunk_mut::<STREAM_HEADROOM>();
+        let split = room.and_then(|(header, rest)| {
+            Some((header, rest.split_last_chunk_mut::<STREAM_TAILROOM>()?))
+        });
+        let limit = MAX_STREAM_PAYLOAD;
+        let (header, (data, tag)) = split.ok_or(Error::TooLarge { size, limit })?;
+        if data.len() > limit {
+            let size = data.len();
+            return Err(Error::TooLarge { size, limit });
         }
         let ratchet = self.peer.credential().policy().ratchet().map(millis);
         let next = self.sender.advance(now.millis(), ratchet)?;
@@ -322,17 +362,12 @@ impl StreamSession {
             self.seal_key = (next.epoch, key);
         }
         let [high, low] = Frame::header(1 + data.len() + TAG_LEN)?;
-        let header = [high, low, Record::stream_type(kind, next.boundary, confirm)];
-        out.reserve(header.len() + data.len() + TAG_LEN);
-        out.extend_from_slice(&header);
-        let start = out.len();
-        out.extend_from_slice(data);
-        let tag = self
+        *header = [high, low, Record::stream_type(kind, next.boundary, confirm)];
+        *tag = self
             .seal_key
             .1
-            .seal(next.sequence, &header, &mut out[start..])
+            .seal(next.sequence, header, data)
             .map_err(|()| Error::Backend("seal"))?;
-        out.extend_from_slice(&tag);
         self.sender.count(data.len());
         Ok(())
     }

@@ -205,3 +205,27 @@ fn a_wrong_key_or_identity_does_not_authenticate() {
         assert!(matches!(error, Error::Authentication), "{what}: {error}");
     }
 }
+
+#[test]
+fn a_record_sealed_in_place_is_the_record_that_send_makes() {
+    use refpoint_association::{STREAM_HEADROOM, STREAM_TAILROOM};
+    let (mut copying, mut in_place) = (StreamPair::default(), StreamPair::default());
+    let mut copied = Vec::new();
+    copying
+        .initiator
+        .send(now(1), b"payload", &mut copied)
+        .expect("may send");
+    let mut frame = [
+        &[0; STREAM_HEADROOM][..],
+        b"payload",
+        &[0; STREAM_TAILROOM][..],
+    ]
+    .concat();
+    in_place
+        .initiator
+        .send_in_place(now(1), &mut frame)
+        .expect("may send");
+    assert_eq!(frame, copied);
+    let short = in_place.initiator.send_in_place(now(1), &mut [0; 5]);
+    assert!(matches!(short, Err(Error::TooLarge { .. })));
+}
