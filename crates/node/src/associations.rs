@@ -1,4 +1,5 @@
 use core::future::Future;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use refpoint_keys::{EntityId, ReferencePoint};
@@ -25,6 +26,9 @@ pub trait Associations: Sized + Send + Sync + 'static {
         inbound: Arc<Inbound>,
         drain: Drain,
     ) -> impl Future<Output = anyhow::Result<Self>> + Send;
+
+    /// Where associations come in, in the order of the configuration's `[[listen]]`.
+    fn addresses(&self) -> Vec<SocketAddr>;
 
     /// What carries requests to `peer` at `point`.
     fn carrier(&self, peer: &EntityId, point: ReferencePoint) -> Self::Carrier;
@@ -55,6 +59,10 @@ impl Associations for Unassociated {
 
     async fn start(_: &Config, _: Identity, _: Arc<Inbound>, _: Drain) -> anyhow::Result<Self> {
         Ok(Self)
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        Vec::new()
     }
 
     fn carrier(&self, _: &EntityId, _: ReferencePoint) -> Self {

@@ -1,3 +1,4 @@
+mod demo;
 mod inspect;
 mod keys;
 mod node;
@@ -5,6 +6,9 @@ mod node;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// What carries associations in this binary.
+type Carriage = refpoint_node::Unassociated;
 
 /// Mutually authenticated, confidential associations for the reference points of an M2M system.
 ///
@@ -20,6 +24,8 @@ pub(crate) struct Refpoint {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show a whole system on loopback, with an eavesdropper on every link.
+    Demo(demo::Demo),
     /// Run a node beside a CSE or an AE.
     Node(node::Node),
     /// Make, derive and show keys.
@@ -31,6 +37,7 @@ enum Command {
 impl Refpoint {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Demo(command) => command.run(),
             Command::Node(command) => command.run(),
             Command::Keys(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),

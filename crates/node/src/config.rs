@@ -8,11 +8,20 @@
 //! metrics = "127.0.0.1:9464"              # Prometheus text at GET /metrics; absent: none
 //! log = "info"                            # a tracing filter; the environment's RUST_LOG wins
 //!
-//! [limits]                                # all optional
-//! body = "4MiB"                           # of an HTTP message
+//! [limits]                                # all optional; these are the defaults
+//! head = "64KiB"                          # of an HTTP message: its first line and headers
+//! headers = 128                           # header lines
+//! body = "4MiB"                           # bytes after the head
+//! head_time = "5s"                        # from the first byte of a head to its last
+//! body_time = "20s"                       # for the rest
+//! idle_time = "30s"                       # between two messages of a connection
+//! connect_time = "2s"                     # to the CSE
+//! answer_time = "8s"                      # of the CSE
+//! connections = 256                       # on each HTTP listener, and to the CSE
 //! exchange_time = "9s"                    # for one request through an association and back
 //! in_flight = 64                          # requests an egress carries at once
 //! queue = 256                             # requests that may wait for a place; more are refused
+//! datagram = "1200B"                      # the largest UDP payload
 //!
 //! [[listen]]                              # where associations come in
 //! address = "0.0.0.0:7000"

@@ -1,10 +1,19 @@
-//! What `refpoint demo` is made of besides nodes: a small oneM2M CSE and an AE, both speaking plain HTTP.
+//! The demo: a whole M2M system on loopback with an eavesdropper on every link, with associations and without.
 //!
-//! They stand for the products that a node is put beside. They believe whatever originator a request names, as
-//! the open-source CSEs do by default: that is what the control run shows, and what the nodes put right.
+//! [`Cse`] and [`Ae`] stand for the products that a node is put beside. They believe whatever originator a request
+//! names, as the open-source CSEs do by default: that is what the control run shows, and what the nodes put right.
+//! [`World::plain`] links them by plain HTTP, [`World::secured`] by nodes; [`play`] is the same in both.
+//! [`demonstrate`] does all of it.
 
 mod ae;
 mod cse;
+mod report;
+mod scenario;
+mod secured;
+mod world;
 
 pub use ae::{Ae, Answer};
 pub use cse::{Cse, CseOptions, NextHop, Seen};
+pub use report::demonstrate;
+pub use scenario::{Outcome, Step, play};
+pub use world::{Link, World};

@@ -56,7 +56,7 @@ fn secret(path: &Path) -> String {
 fn the_help_names_every_command() {
     let place = Place::new("help");
     let help = place.succeeds("--help");
-    for word in ["node", "keys", "inspect", "oneM2M"] {
+    for word in ["demo", "node", "keys", "inspect", "oneM2M"] {
         assert!(help.contains(word), "{help}");
     }
     for line in [

@@ -103,6 +103,10 @@ impl Associations for Mirror {
         })
     }
 
+    fn addresses(&self) -> Vec<core::net::SocketAddr> {
+        Vec::new()
+    }
+
     fn carrier(&self, _: &EntityId, _: ReferencePoint) -> MirrorCarrier {
         MirrorCarrier(Arc::clone(&self.inbound))
     }

@@ -6,8 +6,10 @@ use clap::Args;
 use refpoint_association::Backend;
 use refpoint_node::config::Config;
 use refpoint_node::observe::{self, Metrics};
-use refpoint_node::{Drain, Identity, Unassociated};
+use refpoint_node::{Drain, Identity};
 use tokio::signal::unix::{SignalKind, signal};
+
+use super::Carriage;
 
 /// Run a node beside a CSE or an AE.
 ///
@@ -52,7 +54,7 @@ impl Node {
         let mut reload = signal(SignalKind::hangup())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut node = refpoint_node::Node::<Unassociated>::start(config).await?;
+        let mut node = refpoint_node::Node::<Carriage>::start(config).await?;
         loop {
             tokio::select! {
                 _ = reload.recv() => {

@@ -2,6 +2,7 @@
 
 mod peer;
 
+use core::net::SocketAddr;
 use core::ops::Range;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -42,12 +43,16 @@ impl<'a> Check<'a> {
             peers.push(peer);
         }
         let limits = self.limits(file.limits)?;
+        // Port 0 is chosen by the operating system, anew each time.
         let mut addresses = HashSet::new();
+        let mut is_free = |address: SocketAddr, carriage| {
+            address.port() == 0 || addresses.insert((address, carriage))
+        };
         let mut listen = Vec::new();
         for table in file.listen {
             let at = table.address.span();
             let table = self.listen(table)?;
-            if !addresses.insert((table.address, table.carriage)) {
+            if !is_free(table.address, table.carriage) {
                 return self.refuse(at, "this address is listened on already");
             }
             listen.push(table);
@@ -56,13 +61,13 @@ impl<'a> Check<'a> {
         for table in file.egress {
             let at = table.listen.span();
             let table = self.egress(table, &peers)?;
-            if !addresses.insert((table.listen, Carriage::Tcp)) {
+            if !is_free(table.listen, Carriage::Tcp) {
                 return self.refuse(at, "this address is listened on already");
             }
             egress.push(table);
         }
         let metrics = match file.node.metrics {
-            Some(metrics) if !addresses.insert((metrics.get_ref().0, Carriage::Tcp)) => {
+            Some(metrics) if !is_free(metrics.get_ref().0, Carriage::Tcp) => {
                 return self.refuse(metrics.span(), "this address is listened on already");
             }
             metrics => metrics.map(|metrics| metrics.into_inner().0),

@@ -1,0 +1,299 @@
+//! The world with a node beside every member of the cast.
+
+use core::fmt::Write;
+use core::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use refpoint_association::{Backend, StaticKey};
+use refpoint_keys::{ConnectionKey, EntityId, KeyId, ReferencePoint, UtcTime, Validity};
+use zeroize::Zeroizing;
+
+use super::world::{CORE, GATEWAY, NETWORK, Places, ROGUE, SENSOR, Ways, World, links, url};
+use crate::associations::Associations;
+use crate::config::Config;
+use crate::key_file::{KeyFile, StaticSecret};
+use crate::node::Node;
+use crate::tap::Tap;
+use crate::utc;
+
+/// An association's policy in the demo: keys are ratcheted while it runs.
+const POLICY: &str = "policy = { ratchet = \"2s\" }\n";
+
+impl World {
+    /// The world with associations: nodes of `A` beside everybody, tapped between the nodes.
+    ///
+    /// Keys are made anew for each run, in a directory that goes with the world. The captures are written to
+    /// `directory` as `secured-x.pcap` and so on.
+    ///
+    /// # Errors
+    ///
+    /// When a node cannot be started, or a capture cannot be written.
+    pub async fn secured<A: Associations>(marker: &str, directory: &Path) -> anyhow::Result<Self> {
+        let [x, y, z] = links(marker, directory, "secured")?;
+        let keys = Keys::make()?;
+        let mut places = Places::bind().await?;
+
+        let network = keys
+            .node(NETWORK, places.network.1)
+            .listen("tcp", "z")
+            .peer(CORE, "z", None, "z-core", "");
+        let network = network.start::<A>().await?;
+        let tap_z = Tap::tcp(network.listen()?, Arc::clone(&z.capture)).await?;
+
+        // A registree's public key has to be known here, and the registrar's there.
+        let core = keys
+            .node(CORE, places.core.1)
+            .listen("tcp", "y")
+            .peer(
+                GATEWAY,
+                "y",
+                None,
+                "y-gateway",
+                "relation = \"registree\"\n",
+            )
+            .peer(ROGUE, "y", None, "y-rogue", "relation = \"registree\"\n")
+            .peer(NETWORK, "z", Some(tap_z.address()), "z-core", "")
+            .egress(GATEWAY)
+            .egress(NETWORK);
+        let core = core.start::<A>().await?;
+        let tap_y = Tap::tcp(core.listen()?, Arc::clone(&y.capture)).await?;
+
+        let gateway = keys
+            .node(GATEWAY, places.gateway.1)
+            .listen("udp", "x")
+            .peer(
+                CORE,
+                "y",
+                Some(tap_y.address()),
+                "y-gateway",
+                "relation = \"registrar\"\n",
+            )
+            .peer(SENSOR, "x", None, "x-sensor", "carriage = \"udp\"\n")
+            .egress(CORE)
+            .egress(SENSOR);
+        let gateway = gateway.start::<A>().await?;
+        let tap_x = Tap::udp(gateway.listen()?, Arc::clone(&x.capture)).await?;
+
+        let sensor = keys
+            .node(SENSOR, places.sensor.1)
+            .peer(
+                GATEWAY,
+                "x",
+                Some(tap_x.address()),
+                "x-sensor",
+                "carriage = \"udp\"\n",
+            )
+            .egress(GATEWAY);
+        let sensor = sensor.start::<A>().await?;
+        // The stranger is an insider: a gateway with keys of its own, which the core knows.
+        let rogue = keys
+            .node(ROGUE, places.gateway.1)
+            .peer(
+                CORE,
+                "y",
+                Some(tap_y.address()),
+                "y-rogue",
+                "relation = \"registrar\"\n",
+            )
+            .egress(CORE);
+        let rogue = rogue.start::<A>().await?;
+
+        let ways = Ways {
+            sensor_to_gateway: sensor.egress(0)?,
+            gateway_to_sensor: gateway.egress(1)?,
+            gateway_to_core: gateway.egress(0)?,
+            core_to_gateway: core.egress(0)?,
+            core_to_network: core.egress(1)?,
+            stranger_to_core: rogue.egress(0)?,
+        };
+        let running: Vec<Box<dyn core::any::Any + Send>> = vec![
+            Box::new((sensor.0, rogue.0, gateway.0, core.0, network.0)),
+            Box::new((tap_x, tap_y, tap_z, keys)),
+        ];
+        places.people(ways, vec![x, y, z], running)
+    }
+}
+
+/// A running node of the demo.
+struct Started<A: Associations>(Node<A>);
+
+impl<A: Associations> Started<A> {
+    fn listen(&self) -> anyhow::Result<SocketAddr> {
+        self.0
+            .associations()
+            .addresses()
+            .first()
+            .copied()
+            .context("the node does not listen")
+    }
+
+    fn egress(&self, number: usize) -> anyhow::Result<crate::http::Authority> {
+        url(self
+            .0
+            .egress_addresses()
+            .nth(number)
+            .context("the node has no such egress")?)
+    }
+}
+
+/// A configuration that is being written.
+struct Draft<'a> {
+    keys: &'a Keys,
+    text: String,
+    tables: String,
+    points: Vec<&'static str>,
+    server: SocketAddr,
+}
+
+impl Draft<'_> {
+    fn listen(mut self, carriage: &str, point: &str) -> Self {
+        let _ = write!(
+            self.tables,
+            "[[listen]]\naddress = \"127.0.0.1:0\"\ncarriage = \"{carriage}\"\npoints = [\"{point}\"]\n"
+        );
+        self
+    }
+
+    fn peer(
+        mut self,
+        entity: &str,
+        point: &'static str,
+        address: Option<SocketAddr>,
+        key: &str,
+        more: &str,
+    ) -> Self {
+        let initiator = match address {
+            Some(address) => format!("initiator = \"self\"\naddress = \"{address}\"\n"),
+            None => "initiator = \"peer\"\n".to_owned(),
+        };
+        let profile = match point {
+            "y" => format!(
+                "profiles = [\"known\"]\npublic_key = \"{}.public\"\n",
+                file_name(entity)
+            ),
+            _ => "profiles = [\"psk\"]\n".to_owned(),
+        };
+        let _ = write!(
+            self.tables,
+            "[[peer]]\nentity = \"{entity}\"\npoint = \"{point}\"\n{initiator}{profile}connection_key = \"{key}\"\n{more}{POLICY}"
+        );
+        if !self.points.contains(&point) {
+            self.points.push(point);
+        }
+        self
+    }
+
+    fn egress(mut self, peer: &str) -> Self {
+        let _ = write!(
+            self.tables,
+            "[[egress]]\nlisten = \"127.0.0.1:0\"\npeer = \"{peer}\"\n"
+        );
+        self
+    }
+
+    async fn start<A: Associations>(self) -> anyhow::Result<Started<A>> {
+        let text = format!(
+            "{}{}[[ingress]]\ncse = \"http://{}\"\npoints = {:?}\n",
+            self.text, self.tables, self.server, self.points
+        );
+        Ok(Started(
+            Node::start(Config::parse(&text, &self.keys.directory)?).await?,
+        ))
+    }
+}
+
+/// The keys of the demo, in files as a node wants them.
+#[derive(Debug)]
+struct Keys {
+    directory: PathBuf,
+}
+
+impl Keys {
+    fn make() -> anyhow::Result<Self> {
+        let name = format!(
+            "refpoint-demo-{}-{}",
+            std::process::id(),
+            hex::encode(random::<8>()?.as_slice())
+        );
+        let keys = Self {
+            directory: std::env::temp_dir().join(name),
+        };
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&keys.directory)?;
+        for entity in [GATEWAY, CORE, ROGUE] {
+            keys.static_key(entity)?;
+        }
+        keys.connection_key("x-sensor", ReferencePoint::X, GATEWAY, SENSOR)?;
+        keys.connection_key("y-gateway", ReferencePoint::Y, GATEWAY, CORE)?;
+        keys.connection_key("y-rogue", ReferencePoint::Y, ROGUE, CORE)?;
+        keys.connection_key("z-core", ReferencePoint::Z, CORE, NETWORK)?;
+        Ok(keys)
+    }
+
+    fn node(&self, entity: &str, server: SocketAddr) -> Draft<'_> {
+        let mut text = format!("[node]\nentity = \"{entity}\"\ndrain = \"2s\"\n");
+        if [GATEWAY, CORE, ROGUE].contains(&entity) {
+            let _ = writeln!(text, "static_key = \"{}.static\"", file_name(entity));
+        }
+        Draft {
+            keys: self,
+            text,
+            tables: String::new(),
+            points: Vec::new(),
+            server,
+        }
+    }
+
+    fn static_key(&self, entity: &str) -> anyhow::Result<()> {
+        let secret = random()?;
+        let public = StaticKey::from_bytes(&secret, Backend::AwsLc)?.public_key();
+        let id = EntityId::parse(entity)?;
+        let name = file_name(entity);
+        KeyFile::Public {
+            entity: id.clone(),
+            key: *public.as_bytes(),
+        }
+        .create(&self.directory.join(format!("{name}.public")))?;
+        KeyFile::Static {
+            entity: id,
+            key: StaticSecret::new(*secret),
+        }
+        .create(&self.directory.join(format!("{name}.static")))?;
+        Ok(())
+    }
+
+    fn connection_key(
+        &self,
+        name: &str,
+        point: ReferencePoint,
+        a: &str,
+        b: &str,
+    ) -> anyhow::Result<()> {
+        let (a, b) = (EntityId::parse(a)?, EntityId::parse(b)?);
+        let day = UtcTime::from_secs(utc::now().as_secs() + 86_400);
+        let id = KeyId::new(random::<4>()?.as_slice())?;
+        let key = ConnectionKey::from_bytes(*random()?, id, point, &a, &b, Validity::until(day))?;
+        KeyFile::Connection(key).create(&self.directory.join(name))?;
+        Ok(())
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn file_name(entity: &str) -> &str {
+    entity.rsplit('/').next().unwrap_or(entity)
+}
+
+fn random<const N: usize>() -> anyhow::Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice()).context("no randomness from the operating system")?;
+    Ok(bytes)
+}

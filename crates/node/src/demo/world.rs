@@ -1,0 +1,206 @@
+//! The cast of the demo, and how its members are linked.
+//!
+//! ```text
+//!  sensor ══ X ══ gateway ══ Y ══ core ══ Z ══ network        stranger ─ ─ ► core
+//!   (AE)           (MN-CSE)      (IN-CSE)      (NSE)
+//!                                 operator is an AE at the core
+//! ```
+
+use core::net::SocketAddr;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use refpoint_keys::EntityId;
+
+use super::{Ae, Cse, CseOptions, NextHop};
+use crate::drain::{Drain, DrainSignal};
+use crate::http::{Authority, Handler, HttpLimits, Server};
+use crate::tap::{Capture, Tap};
+
+pub(super) const SENSOR: &str = "//sp.example.com/id-mn/CSensor1";
+pub(super) const GATEWAY: &str = "//sp.example.com/id-mn";
+pub(super) const CORE: &str = "//sp.example.com/id-in";
+pub(super) const NETWORK: &str = "//op.example.com/nse-scef";
+pub(super) const ROGUE: &str = "//sp.example.com/id-rogue";
+
+/// Everybody, linked and running. Dropping it stops all.
+#[derive(Debug)]
+pub struct World {
+    /// The AE at the gateway; its requests and notifications cross X.
+    pub sensor: Arc<Ae>,
+    /// An AE at the core.
+    pub operator: Arc<Ae>,
+    /// Somebody who can reach the core and claims to be the gateway.
+    pub stranger: Arc<Ae>,
+    /// The core as it asks the network; its requests cross Z.
+    pub trigger: Arc<Ae>,
+    /// What the network was asked.
+    pub network: Arc<Ae>,
+    /// The gateway.
+    pub gateway: Arc<Cse>,
+    /// The core.
+    pub core: Arc<Cse>,
+    /// The `pointOfAccess` under which the sensor registers.
+    pub sensor_url: String,
+    /// The links.
+    pub links: Vec<Link>,
+    /// What must live as long as the world.
+    pub(super) _running: Vec<Box<dyn core::any::Any + Send>>,
+}
+
+/// A link and what its tap saw.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// `X`, `Y` or `Z`.
+    pub name: &'static str,
+    /// What was seen there, in both directions.
+    pub capture: Arc<Capture>,
+}
+
+impl World {
+    /// The world without associations: plain HTTP on every link, tapped. This is the control.
+    ///
+    /// The captures are written to `directory` as `control-x.pcap` and so on.
+    ///
+    /// # Errors
+    ///
+    /// When a port or a capture cannot be had.
+    pub async fn plain(marker: &str, directory: &Path) -> anyhow::Result<Self> {
+        let [x, y, z] = links(marker, directory, "control")?;
+        let mut running: Vec<Box<dyn core::any::Any + Send>> = Vec::new();
+        let mut places = Places::bind().await?;
+        let mut tap = async |address: SocketAddr, link: &Link| -> anyhow::Result<Authority> {
+            let tap = Tap::tcp(address, Arc::clone(&link.capture)).await?;
+            let tapped = url(tap.address());
+            running.push(Box::new(tap));
+            tapped
+        };
+        let gateway_for_sensor = tap(places.gateway.1, &x).await?;
+        let sensor_for_gateway = tap(places.sensor.1, &x).await?;
+        let core_for_gateway = tap(places.core.1, &y).await?;
+        let gateway_for_core = tap(places.gateway.1, &y).await?;
+        let network_for_core = tap(places.network.1, &z).await?;
+        let ways = Ways {
+            sensor_to_gateway: gateway_for_sensor,
+            gateway_to_sensor: sensor_for_gateway,
+            gateway_to_core: core_for_gateway,
+            core_to_gateway: gateway_for_core,
+            core_to_network: network_for_core,
+            stranger_to_core: url(places.core.1)?,
+        };
+        places.people(ways, vec![x, y, z], running)
+    }
+}
+
+/// The HTTP servers of the cast, bound but not yet served, and their addresses.
+pub(super) struct Places {
+    pub(super) sensor: (Option<Server>, SocketAddr),
+    pub(super) gateway: (Option<Server>, SocketAddr),
+    pub(super) core: (Option<Server>, SocketAddr),
+    pub(super) network: (Option<Server>, SocketAddr),
+}
+
+/// Where each member of the cast sends what it has for another.
+pub(super) struct Ways {
+    pub(super) sensor_to_gateway: Authority,
+    pub(super) gateway_to_sensor: Authority,
+    pub(super) gateway_to_core: Authority,
+    pub(super) core_to_gateway: Authority,
+    pub(super) core_to_network: Authority,
+    pub(super) stranger_to_core: Authority,
+}
+
+impl Places {
+    pub(super) async fn bind() -> anyhow::Result<Self> {
+        let place = async || -> anyhow::Result<(Option<Server>, SocketAddr)> {
+            let server = Server::bind(([127, 0, 0, 1], 0).into(), HttpLimits::default()).await?;
+            let address = server.local_addr()?;
+            Ok((Some(server), address))
+        };
+        Ok(Self {
+            sensor: place().await?,
+            gateway: place().await?,
+            core: place().await?,
+            network: place().await?,
+        })
+    }
+
+    /// Gives every server its handler and everybody the ways to the others.
+    pub(super) fn people(
+        &mut self,
+        ways: Ways,
+        links: Vec<Link>,
+        mut running: Vec<Box<dyn core::any::Any + Send>>,
+    ) -> anyhow::Result<World> {
+        let limits = HttpLimits::default;
+        let sensor = Ae::new("CSensor1", ways.sensor_to_gateway, limits());
+        let operator = Ae::new("COperator", url(self.core.1)?, limits());
+        let stranger = Ae::new("/id-mn", ways.stranger_to_core, limits());
+        let trigger = Ae::new(CORE, ways.core_to_network.clone(), limits());
+        let network = Ae::new(NETWORK, ways.core_to_network, limits());
+        let core = CseOptions {
+            id: EntityId::parse(CORE)?,
+            name: "cse-in".into(),
+            registrar: None,
+            providers: HashMap::new(),
+            point_of_access: url(self.core.1)?.to_string(),
+        };
+        let gateway = CseOptions {
+            id: EntityId::parse(GATEWAY)?,
+            name: "cse-mn".into(),
+            registrar: Some(NextHop {
+                id: core.id.clone(),
+                name: core.name.clone(),
+                url: ways.gateway_to_core,
+            }),
+            providers: HashMap::new(),
+            point_of_access: ways.core_to_gateway.to_string(),
+        };
+        let (core, gateway) = (Cse::new(core, limits()), Cse::new(gateway, limits()));
+        running.push(Box::new(serve(&mut self.sensor.0, Arc::clone(&sensor))?));
+        running.push(Box::new(serve(&mut self.network.0, Arc::clone(&network))?));
+        running.push(Box::new(serve(&mut self.core.0, Arc::clone(&core))?));
+        running.push(Box::new(serve(&mut self.gateway.0, Arc::clone(&gateway))?));
+        Ok(World {
+            sensor,
+            operator,
+            stranger,
+            trigger,
+            network,
+            gateway,
+            core,
+            sensor_url: ways.gateway_to_sensor.to_string(),
+            links,
+            _running: running,
+        })
+    }
+}
+
+fn serve(place: &mut Option<Server>, handler: impl Handler) -> anyhow::Result<DrainSignal> {
+    let server = place.take().context("a place is taken once")?;
+    let (signal, drain) = Drain::new();
+    tokio::spawn(server.run(Arc::new(handler), drain));
+    Ok(signal)
+}
+
+/// The three links, with a capture each.
+pub(super) fn links(marker: &str, directory: &Path, run: &str) -> anyhow::Result<[Link; 3]> {
+    let link = |name: &'static str| -> anyhow::Result<Link> {
+        let path = directory.join(format!("{run}-{}.pcap", name.to_lowercase()));
+        let file = File::create(&path).with_context(|| path.display().to_string())?;
+        let capture = Capture::new(marker.as_bytes(), Box::new(BufWriter::new(file)))?;
+        Ok(Link {
+            name,
+            capture: Arc::new(capture),
+        })
+    };
+    Ok([link("X")?, link("Y")?, link("Z")?])
+}
+
+pub(super) fn url(address: SocketAddr) -> anyhow::Result<Authority> {
+    Ok(format!("http://{address}").parse()?)
+}

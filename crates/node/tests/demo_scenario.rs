@@ -1,0 +1,174 @@
+//! The demo's scenario: in the control run the taps find the marker and the stranger succeeds; among nodes, the
+//! same steps succeed (over a stand-in for associations that lives in this process) and the stranger does not.
+
+use core::net::SocketAddr;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use refpoint_keys::{EntityId, ReferencePoint};
+use refpoint_node::config::Config;
+use refpoint_node::demo::{World, demonstrate, play};
+use refpoint_node::pcap::PcapReader;
+use refpoint_node::{Associations, Carrier, Drain, Identity, Inbound};
+use refpoint_primitive::{Failure, Originator, RequestMessage, ResponseMessage};
+
+const MARKER: &str = "THE-MARKER";
+
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("refpoint-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn without_associations_every_tap_finds_the_marker_and_the_stranger_succeeds() {
+    let place = Place::new("demo-plain");
+    let world = World::plain(MARKER, &place.0).await.expect("a world");
+    let outcome = play(&world, MARKER).await.expect("a play");
+    assert!(outcome.hijacked);
+    assert_eq!(outcome.received, 3);
+    for link in &world.links {
+        assert!(link.capture.found() > 0, "{} saw no marker", link.name);
+        link.capture.finish().expect("written");
+        let path = place
+            .0
+            .join(format!("control-{}.pcap", link.name.to_lowercase()));
+        let file = std::fs::read(path).expect("a capture");
+        assert!(
+            PcapReader::new(file.as_slice())
+                .expect("a capture")
+                .all(|packet| packet.is_ok())
+        );
+    }
+}
+
+/// Every node of this process by its entity, and who its peers are.
+static NODES: LazyLock<Mutex<HashMap<EntityId, Arc<Inbound>>>> = LazyLock::new(Mutex::default);
+
+/// The tests that use [`NODES`] take turns.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Stands for associations: reaches the peer in this process, and checks the originator as the layers do.
+struct InProcess {
+    local: EntityId,
+    listens: usize,
+}
+
+struct Reach {
+    local: EntityId,
+    peer: EntityId,
+    point: ReferencePoint,
+}
+
+impl Carrier for Reach {
+    async fn exchange(&self, request: RequestMessage) -> Result<ResponseMessage, Failure> {
+        let inbound = NODES
+            .lock()
+            .expect("no panic")
+            .get(&self.peer)
+            .cloned()
+            .ok_or(Failure::NoAssociation)?;
+        let is_registree = self.local.as_str() != "//sp.example.com/id-in";
+        if self.point == ReferencePoint::Y && is_registree {
+            match Originator::read(&request.checked(), &self.local)? {
+                Originator::Entity(entity) if entity.is_at(&self.local) => {}
+                _ => return Ok(ResponseMessage::refusal(Failure::Impersonation, &request)),
+            }
+        }
+        Ok(inbound.serve(self.point, request).await)
+    }
+}
+
+impl Associations for InProcess {
+    type Carrier = Reach;
+
+    async fn start(
+        config: &Config,
+        _: Identity,
+        inbound: Arc<Inbound>,
+        _: Drain,
+    ) -> anyhow::Result<Self> {
+        NODES
+            .lock()
+            .expect("no panic")
+            .insert(config.entity.clone(), inbound);
+        Ok(Self {
+            local: config.entity.clone(),
+            listens: config.listen.len(),
+        })
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        vec![([127, 0, 0, 1], 9).into(); self.listens]
+    }
+
+    fn carrier(&self, peer: &EntityId, point: ReferencePoint) -> Reach {
+        Reach {
+            local: self.local.clone(),
+            peer: peer.clone(),
+            point,
+        }
+    }
+
+    async fn reload(&self, _: &Config, _: Identity) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}
+
+#[tokio::test]
+async fn among_nodes_the_same_steps_succeed_and_the_stranger_does_not() {
+    let _turn = TURN.lock().await;
+    let place = Place::new("demo-secured");
+    let world = World::secured::<InProcess>(MARKER, &place.0)
+        .await
+        .expect("a world");
+    let outcome = play(&world, MARKER).await.expect("a play");
+    assert!(!outcome.hijacked);
+    assert_eq!(outcome.received, 3);
+    assert!(
+        outcome
+            .steps
+            .last()
+            .is_some_and(|step| step.what.contains("4106")),
+        "{:?}",
+        outcome.steps
+    );
+}
+
+#[tokio::test]
+async fn the_report_says_no_when_the_links_of_the_second_run_stay_silent() {
+    let _turn = TURN.lock().await;
+    let place = Place::new("demo-report");
+    let mut report = Vec::new();
+    // The stand-in uses no sockets between nodes: a tap that saw nothing proves nothing.
+    let shown = demonstrate::<InProcess>(&place.0, &mut report)
+        .await
+        .expect("both runs");
+    let report = String::from_utf8(report).expect("text");
+    assert!(!shown, "{report}");
+    assert!(
+        report.contains("yes  without associations, every eavesdropper finds the marker"),
+        "{report}"
+    );
+    assert!(
+        report.contains("NO   with associations, every link carries traffic"),
+        "{report}"
+    );
+    assert!(
+        report.contains("yes  with associations, the stranger is refused"),
+        "{report}"
+    );
+}
