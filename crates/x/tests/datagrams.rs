@@ -81,6 +81,20 @@ fn bytes_that_are_no_datagram_are_refused() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn arbitrary_bytes_are_a_datagram_or_refused(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)
+    ) {
+        if let Ok(Datagram { exchange, body: DatagramBody::Request(Ok(incoming)) }) = Datagram::decode(bytes) {
+            let asked = exchange::request(incoming.message().clone(), incoming.patience());
+            let again = Datagram::request(exchange, asked, usize::MAX).expect("there is no limit");
+            let body = DatagramBody::Request(Ok(incoming));
+            proptest::prop_assert_eq!(Datagram::decode(again), Ok(Datagram { exchange, body }));
+        }
+    }
+}
+
 const DEVICE: ([u8; 4], u16) = ([192, 0, 2, 1], 4000);
 const CORE: ([u8; 4], u16) = ([192, 0, 2, 2], 4000);
 
