@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use refpoint_wire::{Limits, LogLimit};
+use refpoint_wire::{Limits, LogLimit, RecordKind};
 
 use crate::{Error, time::millis};
 
@@ -70,12 +70,12 @@ impl Policy {
         Ok(self)
     }
 
-    /// The limit of records a direction, rounded down; at least 16.
+    /// The limit of records a direction, rounded down; at least 64. The last eight are for control.
     ///
     /// # Errors
-    /// [`Error::Config`] below 16.
+    /// [`Error::Config`] below 64.
     pub fn with_messages(mut self, messages: u64) -> Result<Self, Error> {
-        if messages < 16 {
+        if messages < 64 {
             return Err(Error::Config("messages"));
         }
         self.limits.messages = unless(LogLimit::at_most(messages), DEFAULT_MESSAGES);
@@ -174,7 +174,7 @@ impl Policy {
             lifetime: lifetime.max(floor),
             bytes: least(own.bytes, peer.bytes, DEFAULT_BYTES).max(LogLimit::at_most(1 << 16)),
             messages: least(own.messages, peer.messages, DEFAULT_MESSAGES)
-                .max(LogLimit::at_most(16)),
+                .max(LogLimit::at_most(64)),
             failed_opens: least(own.failed_opens, peer.failed_opens, DEFAULT_FAILED_OPENS)
                 .max(floor_opens),
             epoch_bits: own
@@ -188,6 +188,12 @@ impl Policy {
 fn unless(limit: LogLimit, default: LogLimit) -> Option<LogLimit> {
     (limit != default).then_some(limit)
 }
+
+/// Records that only control messages may use.
+const RESERVE: u64 = 8;
+
+/// Records and payload bytes of one direction.
+pub(crate) type Usage = (u64, u64);
 
 /// The limits of one association: five bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,12 +210,25 @@ impl Agreed {
         millis(Duration::from_secs(self.lifetime.value()))
     }
 
-    pub(crate) const fn bytes(&self) -> u64 {
-        self.bytes.value()
+    /// Whether a record may still be sealed or opened, after so many records and payload bytes in
+    /// its direction. Control messages may use a reserve, for an orderly end.
+    pub(crate) fn admits(&self, kind: RecordKind, (records, bytes): Usage) -> Result<(), Error> {
+        let reserve = match kind {
+            RecordKind::Data => RESERVE,
+            RecordKind::Control => 0,
+        };
+        if records + reserve >= self.messages.value() {
+            return Err(Error::Limit("message"));
+        }
+        if kind == RecordKind::Data && bytes >= self.bytes.value() {
+            return Err(Error::Limit("byte"));
+        }
+        Ok(())
     }
 
-    pub(crate) const fn messages(&self) -> u64 {
-        self.messages.value()
+    /// Whether three quarters of what a direction may carry are used: a successor is due.
+    pub(crate) const fn is_nearly_used(&self, (records, bytes): Usage) -> bool {
+        records >= self.messages.value() / 4 * 3 || bytes >= self.bytes.value() / 4 * 3
     }
 
     pub(crate) const fn failed_opens(&self) -> u64 {

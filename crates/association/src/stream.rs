@@ -282,7 +282,7 @@ impl StreamSession {
         Ok(())
     }
 
-    fn may_seal(&self, now: Now) -> Result<(), Error> {
+    fn may_seal(&self, now: Now, kind: RecordKind) -> Result<(), Error> {
         match self.state {
             State::Unconfirmed => return Err(Error::NotConfirmed),
             State::Open => {}
@@ -290,17 +290,7 @@ impl StreamSession {
             State::Finished => return Err(Error::NoAssociation),
         }
         self.lifetime.may_seal(now.millis())?;
-        self.within(self.sender.usage())
-    }
-
-    fn within(&self, (records, bytes): (u64, u64)) -> Result<(), Error> {
-        if records >= self.agreed.messages() {
-            return Err(Error::Limit("message"));
-        }
-        if bytes >= self.agreed.bytes() {
-            return Err(Error::Limit("byte"));
-        }
-        Ok(())
+        self.agreed.admits(kind, self.sender.usage())
     }
 
     fn seal(
@@ -340,7 +330,7 @@ impl StreamSession {
         confirm: bool,
         frame: &mut [u8],
     ) -> Result<(), Error> {
-        self.may_seal(now)?;
+        self.may_seal(now, kind)?;
         let size = frame.len();
         let room = frame.split_first_chunk_mut::<STREAM_HEADROOM>();
         let split = room.and_then(|(header, rest)| {
@@ -387,11 +377,12 @@ impl StreamSession {
             return Err(Error::Closed(reason));
         }
         self.lifetime.may_open(now.millis())?;
-        self.within(self.receiver.usage())?;
         let (header, sealed) = frame
             .split_first_chunk_mut::<{ FRAME_HEADER + 1 }>()
             .ok_or(Error::Unexpected)?;
         let (kind, boundary, confirm) = Record::parse_stream_type(header[FRAME_HEADER])?;
+        self.agreed
+            .admits(RecordKind::Control, self.receiver.usage())?;
         let len = sealed
             .len()
             .checked_sub(TAG_LEN)
@@ -506,9 +497,15 @@ impl StreamSession {
         self.exporter.export(label, context, out);
     }
 
-    /// When a new association should take the place of this one.
+    /// When a new association should take the place of this one: half-way through its life, or at
+    /// once when three quarters of what it may carry are used.
     #[must_use]
     pub const fn renewal(&self) -> Duration {
+        if self.agreed.is_nearly_used(self.sender.usage())
+            || self.agreed.is_nearly_used(self.receiver.usage())
+        {
+            return Duration::ZERO;
+        }
         Duration::from_millis(self.lifetime.half())
     }
 

@@ -166,16 +166,45 @@ fn the_hard_limit_closes_both_ends() {
 }
 
 #[test]
-fn the_message_limit_is_enforced_at_both_ends() {
-    let policy = Policy::default().with_messages(20).expect("valid");
+fn a_used_up_association_is_succeeded_before_its_limit() {
+    let policy = Policy::default().with_messages(96).expect("valid");
     let mut world = World::perfect(&setting(policy));
-    let (device, _) = world.associate("device", "gateway");
-    let sent = (0..40)
+    world.associate("device", "gateway");
+    for _ in 0..500 {
+        let id = world.log("device").newest();
+        world
+            .send("device", id, b"x")
+            .expect("there is always one to send on");
+        world.run_for(Duration::from_millis(20));
+    }
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.log("gateway").received.len(), 500);
+    assert!(world.log("device").replaced.len() >= 5);
+    assert!(world.log("device").closed.is_empty());
+}
+
+#[test]
+fn at_the_message_limit_both_ends_close() {
+    let policy = Policy::default().with_messages(96).expect("valid");
+    let mut world = World::perfect(&setting(policy));
+    let (device, gateway) = world.associate("device", "gateway");
+    let sent = (0..200)
         .take_while(|_| world.send("device", device, b"x").is_ok())
         .count();
+    assert!((80..=88).contains(&sent), "{sent} were sent");
+    let refused = world.send("device", device, b"x");
+    assert_eq!(refused, Err(Error::Limit("message")));
     world.run_for(Duration::from_secs(1));
-    assert!((15..=20).contains(&sent), "{sent} were sent");
     assert_eq!(world.log("gateway").received.len(), sent);
+    assert_eq!(
+        world.log("device").closed,
+        [(device, Error::Limit("message"))]
+    );
+    let reason = refpoint_association::CloseReason::Limit;
+    assert_eq!(
+        world.log("gateway").closed,
+        [(gateway, Error::Closed(reason))]
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use alloc::boxed::Box;
 use core::net::SocketAddr;
 
-use refpoint_wire::{Index, SessionLabel};
+use refpoint_wire::{Index, RecordKind, SessionLabel};
 
 use super::outbox::AssociationId;
 use crate::{
@@ -133,8 +133,8 @@ impl Association {
         self.peer.session
     }
 
-    /// Whether records may be sealed now.
-    pub(crate) fn may_seal(&self, now: u64) -> Result<(), Error> {
+    /// Whether a record of this kind may be sealed now.
+    pub(crate) fn may_seal(&self, kind: RecordKind, now: u64) -> Result<(), Error> {
         match self.phase {
             Phase::Unconfirmed { .. } => return Err(Error::NotConfirmed),
             Phase::Confirming(_) | Phase::Established => {}
@@ -143,21 +143,32 @@ impl Association {
             }
         }
         self.lifetime.may_seal(now)?;
-        self.within(self.sender.usage())
+        self.agreed.admits(kind, self.sender.usage())
     }
 
-    pub(crate) fn within(&self, (records, bytes): (u64, u64)) -> Result<(), Error> {
-        if records >= self.agreed.messages() {
-            return Err(Error::Limit("message"));
+    /// The limit that its user's data have reached, if they have.
+    pub(crate) fn exhausted(&self) -> Option<Error> {
+        let sent = self.agreed.admits(RecordKind::Data, self.sender.usage());
+        let received = self
+            .agreed
+            .admits(RecordKind::Control, self.receiver.usage());
+        sent.and(received).err()
+    }
+
+    /// Brings the renewal forward when most of what it may carry is used.
+    pub(crate) const fn note_usage(&mut self, now: u64) {
+        let nearly_used = self.agreed.is_nearly_used(self.sender.usage())
+            || self.agreed.is_nearly_used(self.receiver.usage());
+        if nearly_used && self.renewal != u64::MAX && self.renewal > now {
+            self.renewal = now;
         }
-        if bytes >= self.agreed.bytes() {
-            return Err(Error::Limit("byte"));
-        }
-        Ok(())
     }
 
     /// When something is next due, in milliseconds.
     pub(crate) fn deadline(&self) -> u64 {
+        if self.exhausted().is_some() {
+            return 0;
+        }
         let phase = match &self.phase {
             Phase::Unconfirmed { until, .. } | Phase::Draining { until } => *until,
             Phase::Confirming(confirming) => confirming.repeat_at.min(confirming.until),

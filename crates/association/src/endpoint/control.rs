@@ -80,8 +80,11 @@ impl Endpoint {
             return;
         };
         let established = matches!(association.phase, Phase::Established);
-        if association.peer.role != Role::Initiator || !established || self.is_refreshing(id) {
+        if association.peer.role != Role::Initiator || self.is_refreshing(id) {
             return;
+        }
+        if !established {
+            return self.refresh_failed(now.millis(), id);
         }
         // The newest credential of this peer, so that a rotated key comes into use.
         let newest = self

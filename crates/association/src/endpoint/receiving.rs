@@ -79,7 +79,9 @@ impl Endpoint {
             .association_mut(slot)
             .ok_or(Error::NoAssociation)?;
         association.lifetime.may_open(millis)?;
-        association.within(association.receiver.usage())?;
+        association
+            .agreed
+            .admits(RecordKind::Control, association.receiver.usage())?;
         if from != association.address && !self.strays.take(millis) {
             self.statistics.limited += 1;
             return Err(Error::Full("packets from other addresses"));
@@ -180,6 +182,9 @@ impl Endpoint {
         match control {
             None => out.event(Event::Received { id, data: plain }),
             Some(control) => self.control(now, rng, from, id, &control, out),
+        }
+        if let Some(association) = self.slots.association_mut(id.slot) {
+            association.note_usage(now.millis());
         }
         self.hasten(id.slot);
     }

@@ -22,7 +22,12 @@ impl Endpoint {
     ) -> Result<(), Error> {
         self.association(id)?;
         // The first records of an initiator confirm, whatever they carry.
-        self.seal(now, id.slot, RecordKind::Data, false, data, out)
+        let sent = self.seal(now, id.slot, RecordKind::Data, false, data, out);
+        if let Some(association) = self.slots.association_mut(id.slot) {
+            association.note_usage(now.millis());
+        }
+        self.hasten(id.slot);
+        sent
     }
 
     /// Closes an association, telling the peer so; its secrets are wiped.
@@ -91,7 +96,7 @@ impl Endpoint {
             .slots
             .association_mut(slot)
             .ok_or(Error::NoAssociation)?;
-        association.may_seal(millis_now)?;
+        association.may_seal(kind, millis_now)?;
         let overhead = 1 + association.remote.wire_len() + 4 + TAG_LEN;
         if data.len() + overhead > limit {
             return Err(Error::TooLarge {

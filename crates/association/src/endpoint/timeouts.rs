@@ -105,6 +105,9 @@ fn ended(association: &super::association::Association, now: u64) -> Option<Erro
     if now >= association.lifetime.close() {
         return Some(Error::Limit("time"));
     }
+    if let Some(limit) = association.exhausted() {
+        return Some(limit);
+    }
     match &association.phase {
         Phase::Unconfirmed { until, .. } | Phase::Draining { until } if now >= *until => {
             Some(Error::NoAssociation)
