@@ -1,5 +1,7 @@
 //! `cargo xtask interop`: refpoint against software that is not ours.
 
+mod acme;
+
 use anyhow::bail;
 use clap::ValueEnum;
 
@@ -15,7 +17,7 @@ pub(crate) enum Peer {
 /// Runs the interoperation test with `peer`.
 pub(crate) fn run(peer: Peer) -> anyhow::Result<()> {
     match peer {
-        Peer::Acme => bail!("the ACME test comes with the node"),
+        Peer::Acme => acme::run(),
         Peer::Python => bail!("the Python peer comes with proto/README.md"),
     }
 }
