@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use refpoint_association::{Backend, Credential, Credentials, Local, Policy, PublicKey, StaticKey};
-use refpoint_keys::{ConnectionKey, EntityId};
+use refpoint_keys::{ConnectionKey, EntityId, ReferencePoint};
 
 use crate::config::{Config, Initiator, Peer};
 use crate::key_file::{KeyFile, KeyFileProblem};
@@ -16,8 +16,22 @@ use crate::utc;
 pub struct Identity {
     /// The entity that this node speaks for, with its static key.
     pub local: Local,
-    /// A credential for each peer of the configuration.
-    pub credentials: Credentials,
+    /// The public half of that static key.
+    pub public_key: Option<PublicKey>,
+    /// The peers of the configuration, in its order.
+    pub peers: Vec<Known>,
+}
+
+/// A peer of the configuration with its credential.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Known {
+    /// What the configuration says of it.
+    pub peer: Peer,
+    /// What its associations are made with.
+    pub credential: Credential,
+    key: Arc<ConnectionKey>,
+    public_key: Option<PublicKey>,
 }
 
 /// Why the keys of a configuration cannot be used.
@@ -55,31 +69,75 @@ impl Identity {
     /// When a file cannot be used, holds another kind of key, or the key of others.
     pub fn load(config: &Config, backend: Backend) -> Result<Self, IdentityError> {
         let mut local = Local::new(config.entity.clone());
+        let mut own = None;
         if let Some(path) = &config.static_key {
-            local = local.with_static_key(static_key(path, &config.entity, backend)?);
+            let key = static_key(path, &config.entity, backend)?;
+            own = Some(key.public_key());
+            local = local.with_static_key(key);
         }
+        let peers = config.peers.iter().map(|peer| known(peer, &config.entity));
+        let identity = Self {
+            local,
+            public_key: own,
+            peers: peers.collect::<Result<_, _>>()?,
+        };
+        // The table refuses what no handshake could tell apart: better now than later.
+        identity.credentials()?;
+        Ok(identity)
+    }
+
+    /// The credentials as a table.
+    ///
+    /// # Errors
+    ///
+    /// When two peers share a key id at a reference point, or a public key.
+    pub fn credentials(&self) -> Result<Credentials, IdentityError> {
         let mut credentials = Credentials::new();
-        for peer in &config.peers {
-            let credential = credential(peer, &config.entity)?;
+        for known in &self.peers {
             credentials
-                .insert(credential)
+                .insert(known.credential.clone())
                 .map_err(|problem| IdentityError::Peer {
-                    peer: peer.entity.clone(),
+                    peer: known.peer.entity.clone(),
                     problem,
                 })?;
         }
-        Ok(Self { local, credentials })
+        Ok(credentials)
+    }
+
+    /// The peer `entity` at `point`.
+    pub fn known(&self, entity: &EntityId, point: ReferencePoint) -> Option<&Known> {
+        self.peers
+            .iter()
+            .find(|known| known.peer.entity == *entity && known.peer.point == point)
     }
 }
 
-fn credential(peer: &Peer, local: &EntityId) -> Result<Credential, IdentityError> {
+impl Known {
+    /// Whether nothing about the peer differs, its keys included, so that its associations can go on.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let (mine, theirs) = (&self.key, &other.key);
+        // In constant time: which key differs is nobody's business, nor where.
+        let difference = mine
+            .expose_bytes()
+            .iter()
+            .zip(theirs.expose_bytes())
+            .fold(0, |sum, (a, b)| sum | (a ^ b));
+        self.peer == other.peer
+            && mine.id() == theirs.id()
+            && mine.validity() == theirs.validity()
+            && core::hint::black_box(difference) == 0
+            && self.public_key == other.public_key
+    }
+}
+
+fn known(peer: &Peer, local: &EntityId) -> Result<Known, IdentityError> {
     let refused = |problem| IdentityError::Peer {
         peer: peer.entity.clone(),
         problem,
     };
-    let key = connection_key(peer, local)?;
+    let key = Arc::new(connection_key(peer, local)?);
     let policy = peer.policy.apply(Policy::default()).map_err(refused)?;
-    let credential = Credential::new(local, Arc::new(key), &peer.profiles)
+    let mut credential = Credential::new(local, Arc::clone(&key), &peer.profiles)
         .and_then(|credential| credential.with_suites(&[peer.suite]))
         .map_err(refused)?
         .with_initiators(
@@ -87,10 +145,19 @@ fn credential(peer: &Peer, local: &EntityId) -> Result<Credential, IdentityError
             peer.initiator != Initiator::Local,
         )
         .with_policy(policy);
-    match &peer.public_key {
-        Some(path) => Ok(credential.with_public_key(public_key(path, &peer.entity)?)),
-        None => Ok(credential),
+    let public_key = match &peer.public_key {
+        Some(path) => Some(public_key(path, &peer.entity)?),
+        None => None,
+    };
+    if let Some(key) = public_key {
+        credential = credential.with_public_key(key);
     }
+    Ok(Known {
+        peer: peer.clone(),
+        credential,
+        key,
+        public_key,
+    })
 }
 
 fn static_key(path: &Path, owner: &EntityId, backend: Backend) -> Result<StaticKey, IdentityError> {

@@ -74,7 +74,7 @@ pub use carried::{
 pub use carrier::Carrier;
 pub use drain::{Drain, DrainSignal};
 pub use egress::Egress;
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, Known};
 pub use inbound::Inbound;
 pub use ingress::{BearerError, BearerToken, Ingress};
 pub use node::Node;

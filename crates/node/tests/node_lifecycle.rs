@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use refpoint_association::Backend;
 use refpoint_keys::{EntityId, ReferencePoint, UtcTime, Validity};
 use refpoint_node::config::Config;
 use refpoint_node::key_file::KeyFile;
@@ -93,9 +94,9 @@ impl Associations for Mirror {
         _: Drain,
     ) -> anyhow::Result<Self> {
         let told = identity
-            .credentials
+            .peers
             .iter()
-            .map(|(_, credential)| format!("start {}", credential.key_id()))
+            .map(|known| format!("start {}", known.credential.key_id()))
             .collect();
         Ok(Self {
             inbound,
@@ -113,9 +114,9 @@ impl Associations for Mirror {
 
     async fn reload(&self, _: &Config, identity: Identity) -> anyhow::Result<()> {
         let told = identity
-            .credentials
+            .peers
             .iter()
-            .map(|(_, credential)| format!("reload {}", credential.key_id()));
+            .map(|known| format!("reload {}", known.credential.key_id()));
         self.told.lock().expect("no panic").extend(told);
         Ok(())
     }
@@ -217,6 +218,27 @@ async fn a_node_does_not_start_with_the_key_of_others() {
             "not the connection key of //sp.example.com/id-mn and //sp.example.com/id-other"
         ),
         "{error}"
+    );
+}
+
+#[test]
+fn a_peer_is_the_same_only_while_its_keys_are() {
+    let place = Place::new("same");
+    let config = Config::load(&place.configure("", "http://127.0.0.1:9")).expect("a configuration");
+    let load = |config: &Config| Identity::load(config, Backend::AwsLc).expect("an identity");
+    let before = load(&config);
+    assert!(before.peers[0].is_same_as(&load(&config).peers[0]));
+    // The same id, validity and file: only the secret differs.
+    let path = place.0.join("key");
+    let text = std::fs::read_to_string(&path)
+        .expect("a key")
+        .replace("secret: 07", "secret: 08");
+    std::fs::write(&path, text).expect("a file");
+    assert!(!before.peers[0].is_same_as(&load(&config).peers[0]));
+    assert!(
+        before
+            .known(&before.peers[0].peer.entity, ReferencePoint::Y)
+            .is_some()
     );
 }
 
