@@ -54,8 +54,8 @@
 //! Paths are relative to the configuration's directory. Durations are written `500ms`, `30s`, `5min`, `2h`, `7d`,
 //! sizes `1200B`, `64KiB`, `4MiB`, `1GiB`.
 //!
-//! A peer on `y` that registers here has `relation = "registree"` and lists in `subtree` the CSEs below it for
-//! which it may speak besides itself. A peer on `x` lists in `aes` the AEs behind it, if they are more than itself.
+//! A peer on `y` that registers here has `relation = "registree"` and lists in `subtree` the CSEs below it, and the AEs
+//! whose stem begins with `S`, for which it may speak besides itself and its own AEs. A peer on `x` lists in `aes` the AEs behind it, if they are more than itself.
 
 mod check;
 mod error;
@@ -193,7 +193,7 @@ pub struct Peer {
     pub public_key: Option<PathBuf>,
     /// On Y, what it is to this node.
     pub relation: Option<Relation>,
-    /// On Y, the CSEs for which it may speak besides itself.
+    /// On Y, the CSEs and AEs for which it may speak besides itself and its own AEs.
     pub subtree: Vec<EntityId>,
     /// On X, the AEs as which it may speak besides itself.
     pub aes: Vec<EntityId>,

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use refpoint_association::{Backend, Credential, Credentials, Local, Policy, PublicKey, StaticKey};
+use refpoint_association::{Backend, Credential, Credentials, Local, PublicKey, StaticKey};
 use refpoint_keys::{ConnectionKey, EntityId, ReferencePoint};
 
 use crate::config::{Config, Initiator, Peer};
 use crate::key_file::{KeyFile, KeyFileProblem};
+use crate::layers::default_policy;
 use crate::utc;
 
 /// Who this node is and whom it knows, ready for the association core.
@@ -136,7 +137,9 @@ fn known(peer: &Peer, local: &EntityId) -> Result<Known, IdentityError> {
         problem,
     };
     let key = Arc::new(connection_key(peer, local)?);
-    let policy = peer.policy.apply(Policy::default()).map_err(refused)?;
+    let policy = default_policy(peer.point)
+        .and_then(|policy| peer.policy.apply(policy))
+        .map_err(refused)?;
     let mut credential = Credential::new(local, Arc::clone(&key), &peer.profiles)
         .and_then(|credential| credential.with_suites(&[peer.suite]))
         .map_err(refused)?

@@ -120,8 +120,12 @@ impl Check<'_> {
         }
         let mut ids = Vec::new();
         for id in list.into_inner() {
-            if id.get_ref().0.kind() != EntityKind::Cse {
-                return self.refuse(id.span(), "a subtree lists CSEs: their AEs are included");
+            let is_at_a_cse = id.get_ref().0.cse().is_some();
+            if (id.get_ref().0.kind() == EntityKind::Ae) == is_at_a_cse {
+                return self.refuse(
+                    id.span(),
+                    "a subtree lists CSEs, their own AEs included, and AEs whose stem begins with S",
+                );
             }
             if id.get_ref().0 == *local {
                 return self.refuse(id.span(), "this node is in nobody's subtree");
