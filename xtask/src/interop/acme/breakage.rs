@@ -19,6 +19,10 @@ pub(super) enum Breakage {
     CutDevice,
     /// Nothing reaches the AEs.
     CutNotifications,
+    /// The strangers reach nobody.
+    CutStrangers,
+    /// The port of the gateway's CSE is taken.
+    BusyPort,
     /// The attackers claim to be nobody in particular.
     HarmlessAttacks,
     /// The captures listen where nothing happens.
@@ -50,11 +54,13 @@ pub(super) enum Damage {
 
 impl Breakage {
     /// All of them.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Alter,
         Self::CutCore,
         Self::CutDevice,
         Self::CutNotifications,
+        Self::CutStrangers,
+        Self::BusyPort,
         Self::HarmlessAttacks,
         Self::DeafCapture,
         Self::PlainLinks,
@@ -67,6 +73,8 @@ impl Breakage {
             Self::CutCore => "cut-core",
             Self::CutDevice => "cut-device",
             Self::CutNotifications => "cut-notifications",
+            Self::CutStrangers => "cut-strangers",
+            Self::BusyPort => "busy-port",
             Self::HarmlessAttacks => "harmless-attacks",
             Self::DeafCapture => "deaf-capture",
             Self::PlainLinks => "plain-links",

@@ -42,6 +42,14 @@ pub(super) fn fill(template: &str, values: &[(&str, String)]) -> anyhow::Result<
     Ok(filled)
 }
 
+/// A path as it is shown: from the workspace's root.
+pub(super) fn shown(path: &Path) -> String {
+    path.strip_prefix(shell::root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
 /// Prints the end of every log of a run, after something failed.
 pub(super) fn print_logs(home: &Path) {
     const LINES: usize = 25;
@@ -58,7 +66,7 @@ pub(super) fn print_logs(home: &Path) {
                     .lines()
                     .filter(|line| !line.trim().is_empty())
                     .collect();
-                println!("\n-- the end of {}", path.display());
+                println!("\n-- the end of {}", shown(&path));
                 for line in &lines[lines.len().saturating_sub(LINES)..] {
                     println!("{}", line.chars().take(300).collect::<String>());
                 }
@@ -77,8 +85,7 @@ fn emptied(folder: &Path) -> anyhow::Result<()> {
 /// An empty folder for a test.
 #[cfg(test)]
 pub(super) fn scratch(test: &str) -> anyhow::Result<PathBuf> {
-    let folder =
-        std::env::temp_dir().join(format!("refpoint-interop-{test}-{}", std::process::id()));
+    let folder = interop().join("tests").join(test);
     emptied(&folder)?;
     Ok(folder)
 }

@@ -11,6 +11,7 @@
 //! of an association in the other run. Both directions of a reference point share one association.
 
 use core::net::SocketAddr;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -131,6 +132,9 @@ impl Wiring {
     ) -> anyhow::Result<Self> {
         let (gateway_address, core_address) = (free_address()?, free_address()?);
         let (sensor_hears, app_hears) = (Listener::start("")?, Listener::start("")?);
+        let _busy = (breakage == Some(Breakage::BusyPort))
+            .then(|| TcpListener::bind(gateway_address))
+            .transpose()?;
         let recorder = |target| Recorder::start(target).map(Arc::new);
         let inner = Inner {
             gateway_x: recorder(gateway_address)?,
@@ -190,7 +194,11 @@ impl Wiring {
             lines,
             sensor_hears,
             app_hears,
-            doors,
+            doors: if breakage == Some(Breakage::CutStrangers) {
+                Doors::to_nowhere(free_address()?)
+            } else {
+                doors
+            },
             nodes,
             capture,
             gateway,
@@ -281,6 +289,19 @@ impl Inner {
             up: line("gateway to core", egresses.up, self.core_y)?,
             down: line("core to gateway", egresses.down, self.gateway_y)?,
         })
+    }
+}
+
+impl Doors {
+    /// All of them lead to an address where nobody listens.
+    fn to_nowhere(nowhere: SocketAddr) -> Self {
+        Self {
+            gateway: nowhere,
+            core: nowhere,
+            core_as_cse: nowhere,
+            unknown: nowhere,
+            link: nowhere,
+        }
     }
 }
 
