@@ -30,11 +30,6 @@ impl Lifetime {
         self.hard = self.hard.min(now.saturating_add(millis(remaining)));
     }
 
-    /// From when it counts.
-    pub(crate) const fn since(&self) -> u64 {
-        self.since
-    }
-
     /// When opening stops and all secrets go.
     pub(crate) const fn hard(&self) -> u64 {
         self.hard

@@ -2,6 +2,7 @@ use alloc::vec::Vec;
 
 use refpoint_keys::EntityId;
 use refpoint_wire::Carriage;
+use zeroize::Zeroizing;
 
 const LABEL: &[u8] = b"refpoint/1";
 
@@ -21,16 +22,18 @@ pub(crate) fn prologue(
     initiator: Option<&EntityId>,
     responder: &EntityId,
     binding: Option<&[u8; 32]>,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(128 + header.len());
-    out.extend_from_slice(LABEL);
-    out.push(carriage.code());
+) -> Zeroizing<Vec<u8>> {
     let fields = [
         header,
         initiator.map_or(&[], |id| id.as_str().as_bytes()),
         responder.as_str().as_bytes(),
         binding.map_or(&[], |exporter| &exporter[..]),
     ];
+    let len: usize = fields.iter().map(|field| 2 + field.len()).sum();
+    // Of its final size from the start: a vector that grows leaves copies behind.
+    let mut out = Zeroizing::new(Vec::with_capacity(LABEL.len() + 1 + len));
+    out.extend_from_slice(LABEL);
+    out.push(carriage.code());
     for field in fields {
         push_field(&mut out, field);
     }

@@ -44,6 +44,20 @@ impl Cold {
             until,
         }
     }
+
+    /// Derives so many epochs ahead. A vector that grows leaves its old memory as it was, so a
+    /// larger one is made beside it.
+    fn derive(&mut self, current: &Traffic, distance: usize) {
+        if self.ahead.capacity() < distance {
+            let mut larger = Vec::with_capacity(distance);
+            larger.extend(self.ahead.iter().map(Traffic::copy));
+            self.ahead = larger;
+        }
+        while self.ahead.len() < distance {
+            let next = self.ahead.last().unwrap_or(current).next();
+            self.ahead.push(next);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -97,10 +111,7 @@ impl Receiver {
             let cold = self
                 .cold
                 .get_or_insert_with(|| Box::new(Cold::until(now + REORDER)));
-            while (cold.ahead.len() as u64) < distance {
-                let next = cold.ahead.last().unwrap_or(&self.traffic).next();
-                cold.ahead.push(next);
-            }
+            cold.derive(&self.traffic, distance as usize);
             return Some(Place::Ahead(distance));
         }
         let previous = self.cold.as_ref()?.previous.as_ref()?;
@@ -155,11 +166,12 @@ impl Receiver {
         let cold = self
             .cold
             .get_or_insert_with(|| Box::new(Cold::until(until)));
-        let mut derived = core::mem::take(&mut cold.ahead).into_iter();
-        let Some(traffic) = derived.nth(distance as usize - 1) else {
+        let Some(traffic) = cold.ahead.get(distance as usize - 1).map(Traffic::copy) else {
             return;
         };
-        cold.ahead = derived.collect();
+        // Dropped, not moved out of: that wipes every secret where it lies. What was derived
+        // further ahead is derived again if it is needed.
+        cold.ahead = Vec::new();
         cold.until = until;
         let left = core::mem::replace(&mut self.traffic, traffic);
         let window = Window::starting_at(entered << self.bits);

@@ -130,6 +130,11 @@ impl Traffic {
         next
     }
 
+    /// The same secret in another place; both wipe themselves.
+    pub(crate) const fn copy(&self) -> Self {
+        Self(self.0)
+    }
+
     /// Replaces this secret by its successor, wiping it.
     pub(crate) fn ratchet(&mut self) {
         *self = self.next();

@@ -23,7 +23,8 @@ pub(crate) struct Association {
     pub(crate) lifetime: Lifetime,
     /// When the initiator refreshes, or the responder asks for it; `u64::MAX` once done.
     pub(crate) renewal: u64,
-    /// When a record of the peer first opened.
+    /// The end point's count when a record of the peer first opened; `serial` is its count when
+    /// the association was made. Times are too coarse to tell what came first.
     pub(crate) confirmed_at: u64,
     /// When the timer is set for this association.
     pub(crate) timer: u64,
@@ -60,8 +61,6 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Confirming {
     pub(crate) owes_grant: bool,
-    /// When the first confirmation was sent.
-    pub(crate) since: u64,
     pub(crate) repeats: u32,
     pub(crate) repeat_at: u64,
     pub(crate) until: u64,

@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use rand_core::CryptoRng;
@@ -23,13 +23,17 @@ const MAX_TRIES: usize = 4;
 /// The first retransmission comes after up to this, doubled each time.
 pub(crate) const FIRST_REPEAT: Duration = Duration::from_millis(500);
 
+/// The association that a handshake runs inside of, and what binds the two (rule L1): boxed, so
+/// that no copy of it stays behind where an attempt is moved from.
+pub(crate) type Inside = (AssociationId, Box<Zeroizing<[u8; 32]>>);
+
 /// A handshake that this end has started.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     to: SocketAddr,
     wanted: Wanted,
     /// The association that is refreshed, inside which this handshake runs, and what binds them.
-    inside: Option<(AssociationId, Zeroizing<[u8; 32]>)>,
+    inside: Option<Inside>,
     tries: Vec<Try>,
     since: u64,
     until: u64,
@@ -49,9 +53,21 @@ struct Try {
 impl Attempt {
     fn context<'a>(&'a self, context: Context<'a>) -> Context<'a> {
         Context {
-            binding: self.inside.as_ref().map(|(_, binding)| &**binding),
+            binding: self.inside.as_ref().map(|(_, binding)| &***binding),
             ..context
         }
+    }
+
+    /// The try that this Retry answers, once; none of a refresh, whose path needs no proof.
+    fn answered_by(&mut self, from: SocketAddr, retry: &Retry) -> Option<&mut Try> {
+        if from != self.to || self.inside.is_some() || self.tries.len() >= MAX_TRIES {
+            return None;
+        }
+        self.tries.iter_mut().find(|held| {
+            Some(held.index) == retry.index
+                && !held.retried
+                && packet_hash(&held.offer.packet) == retry.echo
+        })
     }
 }
 
@@ -90,7 +106,7 @@ impl Endpoint {
         rng: &mut dyn CryptoRng,
         to: SocketAddr,
         wanted: Wanted,
-        inside: Option<(AssociationId, Zeroizing<[u8; 32]>)>,
+        inside: Option<Inside>,
         out: &mut dyn Outbox,
     ) -> Result<AttemptId, Error> {
         let since = now.millis();
@@ -208,13 +224,7 @@ impl Endpoint {
             } else {
                 Error::NoAnswer
             };
-            if let Some((id, _)) = attempt.inside {
-                self.refresh_failed(now.millis(), id);
-            }
-            out.event(Event::Failed {
-                attempt: AttemptId(number),
-                error,
-            });
+            self.failed(now.millis(), number, &attempt, error, out);
             return;
         }
         attempt.repeats += 1;
@@ -302,9 +312,8 @@ impl Endpoint {
             Ok((agreement, remote)) => {
                 let mut random = [0; 4];
                 rng.fill_bytes(&mut random);
-                let phase = Phase::Confirming(alloc::boxed::Box::new(Confirming {
+                let phase = Phase::Confirming(Box::new(Confirming {
                     owes_grant: agreement.owes_grant,
-                    since: now.millis(),
                     repeats: 0,
                     repeat_at: now.millis() + backoff(FIRST_REPEAT, 0, rng),
                     until: now.millis() + self.config.handshake_timeout,
@@ -330,10 +339,40 @@ impl Endpoint {
             }
             Err(error) => {
                 self.slots.free(index, now.millis());
-                out.event(Event::Failed {
-                    attempt: AttemptId(number),
-                    error,
-                });
+                self.failed(now.millis(), number, &attempt, error, out);
+            }
+        }
+    }
+
+    /// Tells that an attempt has come to nothing; a refresh is tried again later.
+    fn failed(
+        &mut self,
+        now: u64,
+        number: u64,
+        attempt: &Attempt,
+        error: Error,
+        out: &mut dyn Outbox,
+    ) {
+        if let Some((id, _)) = attempt.inside {
+            self.refresh_failed(now, id);
+        }
+        out.event(Event::Failed {
+            attempt: AttemptId(number),
+            error,
+        });
+    }
+
+    /// Ends the attempts by a credential that is removed: none of them makes an association.
+    pub(crate) fn abandon(&mut self, now: Now, credential: CredentialId, out: &mut dyn Outbox) {
+        let attempts = self.attempts.iter();
+        let numbers: Vec<_> = attempts
+            .filter(|(_, attempt)| attempt.wanted.id == credential)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            if let Some(attempt) = self.take_attempt(number) {
+                self.release(&attempt, None, now.millis());
+                self.failed(now.millis(), number, &attempt, Error::NoCredential, out);
             }
         }
     }
@@ -355,7 +394,8 @@ impl Endpoint {
         let _ = self.send_control(now, slot, true, &control, out);
     }
 
-    /// A Retry: one more try with its cookie, beside the earlier ones (rule H2).
+    /// A Retry: one more try with its cookie, beside the earlier ones (rule H2). One that answers
+    /// no try changes nothing, not even when the Initiate is repeated.
     pub(crate) fn receive_retry(
         &mut self,
         now: Now,
@@ -364,31 +404,23 @@ impl Endpoint {
         retry: &Retry,
         out: &mut dyn Outbox,
     ) {
-        let found = retry
-            .index
-            .and_then(|index| Some((index, self.tried(index)?)));
-        let Some((index, number)) = found else {
+        let number = retry.index.and_then(|index| self.tried(index));
+        let answered = number
+            .and_then(|number| self.attempts.get_mut(&number))
+            .and_then(|attempt| attempt.answered_by(from, retry));
+        let (Some(held), Some(number)) = (answered, number) else {
             self.statistics.malformed += 1;
             return;
         };
+        held.retried = true;
         let Some(mut attempt) = self.take_attempt(number) else {
             return;
         };
-        let full = attempt.tries.len() >= MAX_TRIES;
-        let genuine = from == attempt.to && attempt.inside.is_none() && !full;
-        let answered = attempt.tries.iter_mut().find(|held| {
-            held.index == index && !held.retried && packet_hash(&held.offer.packet) == retry.echo
-        });
-        let fresh = match answered.filter(|_| genuine) {
-            Some(held) => {
-                held.retried = true;
-                self.try_once(now, rng, &mut attempt, Some(retry.cookie))
-                    .is_ok()
-            }
-            None => false,
-        };
+        let fresh = self
+            .try_once(now, rng, &mut attempt, Some(retry.cookie))
+            .is_ok();
+        attempt.timer = now.millis();
         if fresh {
-            attempt.timer = now.millis();
             attempt.repeats = 0;
         }
         self.file(number, attempt, rng);
@@ -446,9 +478,9 @@ impl Endpoint {
         out: &mut dyn Outbox,
     ) -> Result<(), Error> {
         self.association(id)?;
-        if self.hints.take(now.millis()) {
-            self.start_beside(now, rng, id.slot, out);
-        }
+        // Not charged to the budget of unauthenticated hints, which strangers can empty: there is
+        // one handshake at a time, and that bounds it.
+        self.start_beside(now, rng, id.slot, out);
         Ok(())
     }
 

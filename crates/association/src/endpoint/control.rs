@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
@@ -106,7 +107,7 @@ impl Endpoint {
             return;
         };
         if self
-            .attempt(now, rng, to, wanted, Some((id, binding)), out)
+            .attempt(now, rng, to, wanted, Some((id, Box::new(binding))), out)
             .is_err()
         {
             self.refresh_failed(now.millis(), id);

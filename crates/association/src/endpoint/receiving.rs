@@ -59,8 +59,8 @@ impl Endpoint {
         };
         match self.open(now, slot, from, &record, packet) {
             Ok(opened) => self.opened(now, rng, from, &record, (packet, opened), out),
-            Err(Error::Limit(_)) => self.hasten(slot),
-            Err(_) => {}
+            // What was derived for it is to be wiped in time, even if it did not open.
+            Err(_) => self.hasten(slot),
         }
     }
 
@@ -123,6 +123,14 @@ impl Endpoint {
         }
         let len = sealed.len() - TAG_LEN;
         let highest = receiver.commit(place, sequence, len, millis);
+        if matches!(place, Place::Ahead(_)) {
+            // The cached key is that of the epoch which was left.
+            let owner = Owner {
+                serial: id.serial,
+                sends: false,
+            };
+            self.contexts.forget(owner, receiver.cached_at);
+        }
         self.statistics.opened += 1;
         let start = record.header_len();
         Ok(Opened {
@@ -202,13 +210,17 @@ impl Endpoint {
         control: Option<&Control>,
         out: &mut dyn Outbox,
     ) -> bool {
-        let Some(association) = self.slots.association_mut(id.slot) else {
+        let Some(association) = self.slots.association(id.slot) else {
             return false;
         };
         let responder = match association.phase {
             Phase::Unconfirmed { .. } => true,
             Phase::Confirming(_) => false,
             Phase::Established | Phase::Draining { .. } => return true,
+        };
+        let count = self.number();
+        let Some(association) = self.slots.association_mut(id.slot) else {
+            return false;
         };
         if association.awaits_grant {
             let Some(remaining) = control.and_then(|control| control.remaining) else {
@@ -217,12 +229,8 @@ impl Endpoint {
             association.lifetime.clamp(now.millis(), remaining);
             association.awaits_grant = false;
         }
-        let since = match &association.phase {
-            Phase::Confirming(confirming) => confirming.since,
-            _ => association.lifetime.since(),
-        };
         association.phase = Phase::Established;
-        association.confirmed_at = now.millis();
+        association.confirmed_at = count;
         self.schedule(id.slot);
         if responder && let Some(peer) = self.peer(id) {
             out.event(Event::Established {
@@ -231,7 +239,7 @@ impl Endpoint {
                 peer,
             });
         }
-        self.succeed(now, id, since, out);
+        self.succeed(now, id, out);
         true
     }
 

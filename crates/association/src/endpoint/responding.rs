@@ -74,6 +74,10 @@ impl Endpoint {
             .and_then(|request| self.answer(now, rng, from, (claim, None), request));
         match answered {
             Ok(()) => self.send_answer(&key, from, out),
+            // In `known` only the message itself says whose quota it is.
+            Err(Error::Full(_)) if !claim.cookie => {
+                self.retry(millis, from, packet, initiate, out);
+            }
             Err(_) => self.statistics.unauthenticated += 1,
         }
     }

@@ -45,7 +45,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Removes a credential and closes the associations that were made by it.
+    /// Removes a credential, closes the associations that were made by it and ends the attempts
+    /// to make one, each with [`Event::Failed`](crate::Event::Failed).
     pub fn remove_credential(
         &mut self,
         now: Now,
@@ -55,6 +56,7 @@ impl Endpoint {
         for slot in self.of_credential(id) {
             self.close_slot(now, slot, CloseReason::Revoked, out);
         }
+        self.abandon(now, id, out);
         self.credentials.remove(id)
     }
 

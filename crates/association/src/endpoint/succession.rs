@@ -17,15 +17,8 @@ enum Fate {
 }
 
 impl Endpoint {
-    /// The association `id` was confirmed at this moment; its confirmation was sent, or its answer
-    /// given, at `since`.
-    pub(crate) fn succeed(
-        &mut self,
-        now: Now,
-        id: AssociationId,
-        since: u64,
-        out: &mut dyn Outbox,
-    ) {
+    /// The association `id` was confirmed at this moment.
+    pub(crate) fn succeed(&mut self, now: Now, id: AssociationId, out: &mut dyn Outbox) {
         let Ok(newer) = self.association(id) else {
             return;
         };
@@ -41,7 +34,7 @@ impl Endpoint {
             let Some(old) = self.slots.association(slot).map(|held| held.id(slot)) else {
                 continue;
             };
-            match self.fate(slot, id, since) {
+            match self.fate(slot, id) {
                 Fate::Stays => {}
                 Fate::Drains => self.drain(now, old, id, out),
                 Fate::Yields => {
@@ -52,7 +45,7 @@ impl Endpoint {
         }
     }
 
-    fn fate(&self, slot: u32, newer: AssociationId, since: u64) -> Fate {
+    fn fate(&self, slot: u32, newer: AssociationId) -> Fate {
         let (Some(old), Ok(new)) = (self.slots.association(slot), self.association(newer)) else {
             return Fate::Stays;
         };
@@ -71,9 +64,9 @@ impl Endpoint {
                 Fate::Stays
             };
         }
-        // The other direction (rule H7). Confirmed before the newer one was even answered or
-        // confirmed: both ends know that it is the older one.
-        if old.confirmed_at <= since {
+        // The other direction (rule H7). Confirmed before the newer one's answer was given here, or
+        // its confirmation sent: both ends know that it is the older one.
+        if old.confirmed_at < new.serial {
             return Fate::Drains;
         }
         // Each may have sent its confirmation before it opened the other's. The end with the
