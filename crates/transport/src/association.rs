@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use refpoint_association::{Authenticated, CloseReason, StreamSession};
 use refpoint_primitive::Peer;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// A handle of an association: who is at the other end now, whether it still holds, and a way to end it.
 ///
@@ -28,6 +28,7 @@ struct Shared {
     ending: OnceLock<CloseReason>,
     closed: watch::Sender<bool>,
     wakers: Mutex<[Option<Waker>; 2]>,
+    places: OnceLock<Arc<Semaphore>>,
 }
 
 /// Which task waits: a stream may be read and written by two.
@@ -45,6 +46,7 @@ impl Association {
             ending: OnceLock::new(),
             closed: watch::Sender::new(false),
             wakers: Mutex::default(),
+            places: OnceLock::new(),
         }))
     }
 
@@ -105,6 +107,12 @@ impl Association {
     /// The carriage has let go of it.
     pub(crate) fn mark_closed(&self) {
         self.0.closed.send_replace(true);
+    }
+
+    /// The places of the peer's requests under way.
+    pub(crate) fn places(&self, most: usize) -> &Arc<Semaphore> {
+        let places = &self.0.places;
+        places.get_or_init(|| Arc::new(Semaphore::new(most)))
     }
 
     /// Wakes this task when someone wants it to end.

@@ -2,6 +2,7 @@ use std::io;
 
 use core::time::Duration;
 
+use refpoint_keys::ReferencePoint;
 use thiserror::Error;
 
 /// Why an association could not be made, or carries nothing any more.
@@ -20,6 +21,9 @@ pub enum Error {
     /// The target names no host and port.
     #[error("the target has no host and port: write it as http://HOST:PORT")]
     Target,
+    /// The reference point has another service.
+    #[error("{1} does not serve {0}: use the service of the reference point")]
+    Point(ReferencePoint, &'static str),
 }
 
 impl Error {
@@ -40,7 +44,7 @@ impl From<Error> for io::Error {
             Error::Association(error) => stream_error(error),
             Error::Io(error) => error,
             Error::Timeout(_) => Self::new(io::ErrorKind::TimedOut, error),
-            Error::Target => Self::new(io::ErrorKind::InvalidInput, error),
+            Error::Target | Error::Point(..) => Self::new(io::ErrorKind::InvalidInput, error),
         }
     }
 }

@@ -109,6 +109,13 @@ impl Keyring {
             .map(|(id, credential)| (id, credential.clone()))
     }
 
+    /// Closes every association, telling the peers the reason.
+    pub fn close(&self, reason: CloseReason) {
+        let live = self.live().sweep();
+        live.iter()
+            .for_each(|association| association.close(reason));
+    }
+
     /// How many associations live.
     #[must_use]
     pub fn associations(&self) -> usize {

@@ -3,8 +3,8 @@
 #[path = "support/support.rs"]
 mod support;
 
+use core::time::Duration;
 use std::io::{ErrorKind, IoSlice};
-use std::time::Duration;
 
 use refpoint_association::{CloseReason, Error, Policy};
 use refpoint_keys::{Profile, ReferencePoint};

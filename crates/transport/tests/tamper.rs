@@ -4,9 +4,9 @@
 #[path = "support/support.rs"]
 mod support;
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use refpoint_association::SessionLabel;
 use refpoint_transport::{Error, Keyring, accept, connect};

@@ -6,7 +6,8 @@
     reason = "each test binary uses a part of it"
 )]
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use core::{net::SocketAddr, time::Duration};
+use std::sync::Arc;
 
 use refpoint_association::{
     Backend, Credential, CredentialId, Credentials, Local, Policy, SessionLabel, StaticKey,

@@ -1,0 +1,404 @@
+use core::time::Duration;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use prost::Message as _;
+use refpoint_primitive::Failure;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+
+use crate::connector::host_and_port;
+use crate::handler::Shared as SharedHandler;
+use crate::limits::{CONNECTION_WINDOW, FRAME_SIZE, STREAM_WINDOW};
+use crate::service::FromResponder;
+use crate::{Association, Connector, Error, Limits, SecureStream, Service, clock, entropy};
+
+/// The initiator's end of a link: what its users hold. The driver is a task.
+pub(crate) struct Initiating<S: Service> {
+    shared: Arc<Shared<S>>,
+    driver: AbortHandle,
+}
+
+struct Shared<S: Service> {
+    state: watch::Sender<State<S>>,
+    stop: watch::Sender<bool>,
+    announcement: Mutex<Option<S::Announcement>>,
+    limits: Limits,
+}
+
+enum State<S: Service> {
+    Connecting,
+    Up(Generation<S>),
+    /// The last attempt has failed; another will follow.
+    Down(Failure),
+    Stopped,
+}
+
+/// One association: a link uses one after the other.
+struct Generation<S: Service> {
+    channel: Channel,
+    association: Association,
+    /// On the way to the responder, on `Serve`.
+    served: mpsc::Sender<S::Served>,
+}
+
+impl<S: Service> Initiating<S> {
+    pub(crate) fn start(
+        connector: Connector,
+        target: &Uri,
+        handler: SharedHandler<S>,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let (host, port) = host_and_port(target)?;
+        if !S::serves(connector.point()) {
+            return Err(Error::Point(connector.point(), S::NAME));
+        }
+        let shared = Arc::new(Shared {
+            state: watch::Sender::new(State::Connecting),
+            stop: watch::Sender::new(false),
+            announcement: Mutex::new(None),
+            limits,
+        });
+        let driver = Driver {
+            shared: shared.clone(),
+            connector,
+            target: (host.to_owned(), port),
+            endpoint: endpoint(target, &limits),
+            handler,
+        };
+        let driver = tokio::spawn(driver.run()).abort_handle();
+        Ok(Self { shared, driver })
+    }
+
+    pub(crate) async fn exchange(&self, request: S::Request) -> Result<S::Response, Failure> {
+        let channel = self.up(|generation| generation.channel.clone()).await?;
+        let exchanged = S::exchange(channel, self.shared.limits.largest, Request::new(request));
+        exchanged.await.map_err(|status| {
+            tracing::debug!(%status, service = S::NAME, "an exchange failed");
+            failure(&status)
+        })
+    }
+
+    pub(crate) async fn announce(&self, announcement: S::Announcement) -> Result<(), Failure> {
+        *self.shared.announcement() = Some(announcement.clone());
+        // Otherwise the next association begins with it.
+        let served = match &*self.shared.state.borrow() {
+            State::Up(generation) => generation.served.clone(),
+            _ => return Ok(()),
+        };
+        let _ = served.send(S::served_announcement(announcement)).await;
+        Ok(())
+    }
+
+    pub(crate) async fn ready(&self) -> Result<Association, Failure> {
+        self.up(|generation| generation.association.clone()).await
+    }
+
+    pub(crate) fn association(&self) -> Option<Association> {
+        match &*self.shared.state.borrow() {
+            State::Up(generation) => Some(generation.association.clone()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.shared.stop.send_replace(true);
+    }
+
+    /// The present generation; waits for an attempt under way, not for one after a failure.
+    async fn up<T>(&self, take: impl Fn(&Generation<S>) -> T) -> Result<T, Failure> {
+        let mut state = self.shared.state.subscribe();
+        loop {
+            match &*state.borrow_and_update() {
+                State::Up(generation) => return Ok(take(generation)),
+                State::Down(failure) => return Err(*failure),
+                State::Stopped => return Err(Failure::Stopping),
+                State::Connecting => {}
+            }
+            if state.changed().await.is_err() {
+                return Err(Failure::Stopping);
+            }
+        }
+    }
+}
+
+impl<S: Service> Drop for Initiating<S> {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl<S: Service> Shared<S> {
+    fn announcement(&self) -> std::sync::MutexGuard<'_, Option<S::Announcement>> {
+        self.announcement
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the link up.
+struct Driver<S: Service> {
+    shared: Arc<Shared<S>>,
+    connector: Connector,
+    target: (String, u16),
+    endpoint: Endpoint,
+    handler: SharedHandler<S>,
+}
+
+/// The association in use, seen from the driver.
+struct Current {
+    serving: tokio::task::Id,
+    renewal: Duration,
+    retire: watch::Sender<bool>,
+}
+
+impl<S: Service> Driver<S> {
+    /// Make an association; put it in the place of the one before; serve until it is over or a new one is due; again.
+    async fn run(self) {
+        let mut stop = self.shared.stop.subscribe();
+        let mut servings = JoinSet::new();
+        let mut current: Option<Current> = None;
+        let mut due = None;
+        loop {
+            if due.is_none_or(|due| due <= clock::monotonic()) {
+                let is_over = |id| {
+                    current
+                        .as_ref()
+                        .is_some_and(|current| current.serving == id)
+                };
+                let establishing = self.establish();
+                tokio::select! {
+                    established = establishing => match established {
+                        Ok((generation, asked)) => {
+                            let next = self.serve(&generation, asked, &mut servings);
+                            due = Some(next.renewal);
+                            if let Some(retired) = current.replace(next) {
+                                retired.retire.send_replace(true);
+                            }
+                            self.shared.state.send_replace(State::Up(generation));
+                        }
+                        Err(failure) if current.is_none() => {
+                            self.shared.state.send_replace(State::Down(failure));
+                        }
+                        Err(_) => {}
+                    },
+                    Some(ended) = servings.join_next_with_id() => if is_over(id(&ended)) {
+                        current = None;
+                        self.shared.state.send_replace(State::Connecting);
+                    },
+                    _ = stop.wait_for(|stop| *stop) => break,
+                }
+                continue;
+            }
+            let wait = due.unwrap_or_default().saturating_sub(clock::monotonic());
+            tokio::select! {
+                () = sleep(wait) => {}
+                Some(ended) = servings.join_next_with_id() => {
+                    if current.as_ref().is_some_and(|current| current.serving == id(&ended)) {
+                        current = None;
+                        due = None;
+                        self.shared.state.send_replace(State::Connecting);
+                    }
+                }
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        self.shared.state.send_replace(State::Stopped);
+        drop(current);
+        while servings.join_next().await.is_some() {}
+    }
+
+    async fn establish(&self) -> Result<(Generation<S>, Streaming<S::Asked>), Failure> {
+        let (host, port) = &self.target;
+        let stream = self.connector.connect(host, *port).await;
+        let stream = stream.map_err(|error| match error {
+            Error::Association(_) => Failure::NoAssociation,
+            _ => Failure::PeerUnreachable,
+        })?;
+        let association = stream.association().clone();
+        let channel = channel(&self.endpoint, stream);
+        let limits = &self.shared.limits;
+        let (served, serving) = mpsc::channel(limits.in_flight + 1);
+        let first = match self.shared.announcement().clone() {
+            Some(announcement) => S::served_announcement(announcement),
+            None => S::ready(),
+        };
+        // There is room for it.
+        let _ = served.try_send(first);
+        let opening = S::serve(
+            channel.clone(),
+            limits.largest,
+            ReceiverStream::new(serving),
+        );
+        let asked = timeout(limits.patience, opening).await;
+        let asked = asked.map_err(|_| Failure::Timeout)?.map_err(|status| {
+            tracing::warn!(%status, peer = %self.connector.peer(), service = S::NAME, "the peer does not serve");
+            failure(&status)
+        })?;
+        tracing::info!(peer = %self.connector.peer(), service = S::NAME, "link up");
+        let generation = Generation {
+            channel,
+            association,
+            served,
+        };
+        Ok((generation, asked))
+    }
+
+    fn serve(
+        &self,
+        generation: &Generation<S>,
+        asked: Streaming<S::Asked>,
+        servings: &mut JoinSet<()>,
+    ) -> Current {
+        let (retire, retired) = watch::channel(false);
+        let serving = Serving {
+            handler: self.handler.clone(),
+            association: generation.association.clone(),
+            served: generation.served.clone(),
+            limits: self.shared.limits,
+            places: Arc::new(Semaphore::new(self.shared.limits.in_flight)),
+        };
+        Current {
+            renewal: renewal(&generation.association),
+            serving: servings.spawn(serving.run(asked, retired)).id(),
+            retire,
+        }
+    }
+}
+
+fn id(ended: &Result<(tokio::task::Id, ()), tokio::task::JoinError>) -> tokio::task::Id {
+    match ended {
+        Ok((id, ())) => *id,
+        Err(error) => error.id(),
+    }
+}
+
+/// When to make the next association: at a random time in the second half of what is left until it is due (rule L2).
+fn renewal(association: &Association) -> Duration {
+    let now = clock::monotonic();
+    let half = association.renewal().saturating_sub(now) / 2;
+    let part = (half.as_nanos() * u128::from(entropy::draw())) >> 32;
+    now + half + Duration::from_nanos(u64::try_from(part).unwrap_or(u64::MAX))
+}
+
+/// Answers what the responder asks over one association.
+struct Serving<S: Service> {
+    handler: SharedHandler<S>,
+    association: Association,
+    served: mpsc::Sender<S::Served>,
+    limits: Limits,
+    places: Arc<Semaphore>,
+}
+
+impl<S: Service> Serving<S> {
+    async fn run(self, mut asked: Streaming<S::Asked>, mut retired: watch::Receiver<bool>) {
+        let retiring = async {
+            // A new association has taken over: what was sent before may still arrive. Dropped: the link ends.
+            if retired.wait_for(|retired| *retired).await.is_ok() {
+                sleep(self.limits.patience).await;
+            }
+        };
+        tokio::pin!(retiring);
+        loop {
+            // No place, no next request: it waits at the responder, and its asker is told when too many do.
+            let Ok(place) = self.places.clone().acquire_owned().await else {
+                break;
+            };
+            let message = tokio::select! {
+                message = asked.message() => message,
+                () = self.association.closed() => break,
+                () = &mut retiring => break,
+            };
+            match message.map(|message| message.map(S::read_asked)) {
+                Ok(Some(Some(FromResponder::Request(exchange, request)))) => {
+                    let handled = self
+                        .handler
+                        .clone()
+                        .handle(self.association.clone(), request);
+                    let (served, largest) = (self.served.clone(), self.limits.largest);
+                    tokio::spawn(async move {
+                        let _place = place;
+                        let response = handled.await;
+                        let answer = S::answer(exchange, fitting::<S>(response, largest));
+                        // Nobody is there to hear it: then it is not sent.
+                        let _ = served.send(answer).await;
+                    });
+                }
+                Ok(Some(Some(FromResponder::Announcement(announcement)))) => {
+                    self.handler.announced(&self.association, announcement);
+                }
+                Ok(Some(None)) => {
+                    tracing::debug!(service = S::NAME, "the peer asks without a number")
+                }
+                Ok(None) => break,
+                Err(status) => {
+                    tracing::debug!(%status, service = S::NAME, "the peer does not ask any more");
+                    break;
+                }
+            }
+        }
+        let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
+        let _ = timeout(self.limits.patience, self.places.acquire_many(all)).await;
+    }
+}
+
+/// An answer that the peer takes; the empty one, which it reports as unusable, in the place of one that is too large.
+fn fitting<S: Service>(response: S::Response, largest: usize) -> S::Response {
+    // The number and the tags around it take less than this.
+    const AROUND: usize = 32;
+    let size = response.encoded_len();
+    if size.saturating_add(AROUND) <= largest {
+        return response;
+    }
+    tracing::warn!(
+        size,
+        largest,
+        service = S::NAME,
+        "an answer is too large to be sent"
+    );
+    S::Response::default()
+}
+
+fn endpoint(target: &Uri, limits: &Limits) -> Endpoint {
+    let endpoint = Endpoint::from(target.clone())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_SIZE);
+    match limits.keepalive {
+        None => endpoint,
+        Some(interval) => endpoint
+            .http2_keep_alive_interval(interval)
+            .keep_alive_timeout(interval / 3)
+            .keep_alive_while_idle(true),
+    }
+}
+
+/// A channel over this one connection: when it breaks, the driver makes the next.
+fn channel(endpoint: &Endpoint, stream: SecureStream<TcpStream>) -> Channel {
+    let mut stream = Some(TokioIo::new(stream));
+    let once = tower::service_fn(move |_: Uri| {
+        let stream = stream.take();
+        core::future::ready(stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
+    });
+    endpoint.connect_with_connector_lazy(once)
+}
+
+/// What the asker is told.
+fn failure(status: &Status) -> Failure {
+    match status.code() {
+        Code::OutOfRange => Failure::TooLarge,
+        Code::ResourceExhausted => Failure::QueueFull,
+        Code::PermissionDenied | Code::Unimplemented => Failure::Forbidden,
+        Code::Unauthenticated => Failure::NoAssociation,
+        Code::DeadlineExceeded => Failure::Timeout,
+        Code::Internal | Code::DataLoss => Failure::UnusableAnswer,
+        _ => Failure::PeerUnreachable,
+    }
+}
