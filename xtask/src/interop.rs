@@ -1,8 +1,8 @@
 //! `cargo xtask interop`: refpoint against software that is not ours.
 
 mod acme;
+mod python;
 
-use anyhow::bail;
 use clap::ValueEnum;
 
 /// The software on the other side.
@@ -18,6 +18,6 @@ pub(crate) enum Peer {
 pub(crate) fn run(peer: Peer) -> anyhow::Result<()> {
     match peer {
         Peer::Acme => acme::run(),
-        Peer::Python => bail!("the Python peer comes with proto/README.md"),
+        Peer::Python => python::run(),
     }
 }

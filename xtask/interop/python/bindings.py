@@ -11,7 +11,9 @@ PROTO = Path(__file__).resolve().parents[3] / "proto"
 def _generate():
     from grpc_tools import protoc
 
-    home = Path(os.environ.get("REFPOINT_BINDINGS") or tempfile.mkdtemp(prefix="refpoint-bindings-"))
+    home = Path(
+        os.environ.get("REFPOINT_BINDINGS") or tempfile.mkdtemp(prefix="refpoint-bindings-")
+    )
     home.mkdir(parents=True, exist_ok=True)
     sources = [str(path) for path in sorted(PROTO.rglob("*.proto"))]
     if protoc.main(["protoc", f"--proto_path={PROTO}", f"--python_out={home}", *sources]) != 0:
@@ -21,9 +23,9 @@ def _generate():
 
 _generate()
 
-from refpoint.association.v1 import association_pb2 as association  # noqa: E402
-from refpoint.primitive.v1 import message_pb2 as primitive  # noqa: E402
-from refpoint.primitive.v1 import request_pb2, response_pb2  # noqa: E402
-from refpoint.x.v1 import x_pb2 as x  # noqa: E402
+from refpoint.association.v1 import association_pb2 as association
+from refpoint.primitive.v1 import message_pb2 as primitive
+from refpoint.primitive.v1 import request_pb2, response_pb2
+from refpoint.x.v1 import x_pb2 as x
 
 __all__ = ["PROTO", "association", "primitive", "request_pb2", "response_pb2", "x"]

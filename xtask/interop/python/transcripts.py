@@ -9,12 +9,13 @@ import json
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from noise.connection import Keypair, NoiseConnection
+
 import packets
 from bindings import PROTO, association
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from handshake import Initiator, Responder
-from keys import DATAGRAMS, KNOWN, PROFILES, STREAMS, SUITES, X, Credential
-from noise.connection import Keypair, NoiseConnection
+from keys import DATAGRAMS, KNOWN, PROFILES, STREAMS, SUITES, Credential, X
 from packets import CONTROL, DATA
 from records import Sender
 
@@ -53,7 +54,9 @@ class Transcript:
             payload.initiator, payload.key_id = INITIATOR, KEY_ID
         self.payloads = [payload.SerializeToString()]
         own = dict(static=STATICS[0], remote=publics[1], index=self.indices[0], **options)
-        self.initiator = Initiator(carriage, self.credential, self.payloads[0], ephemerals[0], **own)
+        self.initiator = Initiator(
+            carriage, self.credential, self.payloads[0], ephemerals[0], **own
+        )
         initiate = packets.parse(self.initiator.packet)
         options.pop("cookie", None)
         own = dict(static=STATICS[1], remote=publics[0], **options)
@@ -199,9 +202,7 @@ def refresh_case():
 
 
 def document(carriage):
-    cases = [
-        association_case(carriage, profile, suite) for profile in PROFILES for suite in SUITES
-    ]
+    cases = [association_case(carriage, profile, suite) for profile in PROFILES for suite in SUITES]
     both = {
         "source": "written by xtask/interop/python/transcripts.py, an implementation of proto/README.md alone",
         "initiator": INITIATOR,
@@ -267,9 +268,7 @@ def spaced(packet, *lengths):
 def example(file):
     """Section 15 of proto/README.md: profile `psk`, suite 1, on datagrams."""
     case = file["cases"][0]
-    record = {
-        (record["from"], record["sequence"]): record["packet"] for record in case["records"]
-    }
+    record = {(record["from"], record["sequence"]): record["packet"] for record in case["records"]}
     epoch = {(epoch["direction"], epoch["epoch"]): epoch for epoch in case["epochs"]}
     boundary = 1 << EPOCH_BITS
     rows = [

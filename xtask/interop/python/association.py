@@ -1,0 +1,266 @@
+"""One association on a UDP socket, from either end: sections 5, 7, 9 and 11 of proto/README.md."""
+
+import os
+import random
+import socket
+import time
+
+import packets
+from bindings import association
+from handshake import Initiator, Responder
+from keys import DATAGRAMS, KNOWN
+from packets import CONTROL, DATA
+from records import Receiver, Sender, expand_sequence
+
+EPOCH_BITS = 20
+HANDSHAKE_TIME = 8.0
+
+
+class Failed(Exception):
+    """What the specification promises did not happen."""
+
+
+def waits():
+    """Section 5.5: how long to wait before each repetition."""
+    repeats = 0
+    while True:
+        yield 0.1 + random.random() * min(0.5 * 2**repeats, 4.0)
+        repeats += 1
+
+
+class Keys:
+    """The ids and keys of this end and its peer; `reverse` is for the other direction of initiation."""
+
+    def __init__(self, credential, static, remote, reverse=None):
+        self.credential, self.static, self.remote = credential, static, remote
+        self.reverse = reverse
+
+
+class Association:
+    """Secrets, indices and records, once a handshake is done."""
+
+    def __init__(self, secrets, suite, is_initiator, own, peer, bits):
+        self.secrets, self.is_initiator = secrets, is_initiator
+        self.own, self.peer = own, peer
+        forth, back = secrets.i2r, secrets.r2i
+        if not is_initiator:
+            forth, back = back, forth
+        self.sender = Sender(forth, suite, bits, time.monotonic())
+        self.receiver = Receiver(back, suite, bits)
+        self.confirmed = False
+        self.closed = None
+
+    def seal(self, kind, plain, confirm=None):
+        """A record. Until it is confirmed, each of an initiator's carries the flag (H6)."""
+        if confirm is None:
+            confirm = self.is_initiator and not self.confirmed
+        sequence, wide, _ = self.sender.advance(time.monotonic())
+        header = packets.record_header(self.peer, sequence, wide, kind, confirm)
+        return header + self.sender.key.seal(sequence, header, plain)
+
+    def open(self, record):
+        """The plaintext of a record; `None` when it is dropped."""
+        sequence = expand_sequence(record.low, record.bits, self.receiver.expected)
+        return self.receiver.open(sequence, record.header, record.sealed, time.monotonic())
+
+
+class Endpoint:
+    """A socket, the association that it has, and its successor while there is one."""
+
+    def __init__(self, keys, peer):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.keys, self.peer = keys, peer
+        self.associations = {}
+        self.current = None
+        self.tries = {}
+        self.answers = {}
+        self.last_try, self.last_respond = None, None
+        self.refuses = []
+        self.retries = 0
+        self.refreshing = None
+        self.next_index = 0
+        self.on_data = None
+        self.lose_confirmation = False
+
+    # Sending
+
+    def transmit(self, packet):
+        self.socket.sendto(packet, self.peer)
+
+    def send(self, data):
+        self.transmit(self.current.seal(DATA, data))
+
+    def control(self, held, message, confirm=None):
+        self.transmit(held.seal(CONTROL, message.SerializeToString(), confirm))
+
+    def close(self):
+        reason = association.CLOSE_REASON_DONE
+        self.control(self.current, association.Control(close=association.Close(reason=reason)))
+        del self.associations[self.current.own]
+
+    def index(self):
+        self.next_index += 1
+        return bytes([self.next_index])
+
+    # Handshakes
+
+    def new_try(self, cookie=b"", binding=b""):
+        """A new Initiate with a new ephemeral and index; earlier ones stay answerable (H2)."""
+        credential, index = self.keys.credential, self.index()
+        payload = association.InitiatePayload()
+        if credential.profile == KNOWN:
+            payload.initiator, payload.key_id = credential.initiator, credential.key_id
+        initiator = Initiator(
+            DATAGRAMS,
+            credential,
+            payload.SerializeToString(),
+            os.urandom(32),
+            static=self.keys.static,
+            remote=self.keys.remote,
+            index=index,
+            cookie=cookie,
+            binding=binding,
+        )
+        self.tries[index] = initiator
+        return initiator
+
+    def associate(self):
+        """Initiates, and waits until a record of the responder has opened."""
+        self.last_try = self.new_try()
+        before, start = self.current, time.monotonic()
+        for wait in waits():
+            if time.monotonic() > start + HANDSHAKE_TIME:
+                raise Failed("no answer")
+            if self.current is before:
+                self.transmit(self.last_try.packet)
+            elif not self.current.confirmed:
+                self.control(self.current, association.Control())
+            self.run(wait, lambda: self.current is not before and self.current.confirmed)
+            if self.current is not before and self.current.confirmed:
+                return self.current
+
+    def read_respond(self, respond, inside=None):
+        initiator = self.tries.get(respond.index)
+        is_refresh = initiator is not None and initiator is self.refreshing
+        if initiator is None or is_refresh != (inside is not None):
+            return
+        read = initiator.read(respond.message)
+        if read is None:
+            return
+        payload, secrets = association.RespondPayload.FromString(read[0]), read[1]
+        if not 1 <= len(payload.index) <= 4:
+            raise Failed("the responder states no index")
+        bits = min(EPOCH_BITS, payload.epoch_bits or EPOCH_BITS)
+        suite = initiator.credential.suite
+        held = Association(secrets, suite, True, respond.index, payload.index, bits)
+        self.tries.clear()
+        self.refreshing = None
+        self.associations[held.own] = held
+        self.current = held
+        if not self.lose_confirmation:
+            self.control(held, association.Control())
+
+    def refresh(self, held):
+        """A handshake inside the association (L1)."""
+        binding = held.secrets.export(b"refpoint/1 refresh", b"", 32)
+        self.refreshing = self.new_try(binding=binding)
+        self.control(held, association.Control(refresh=self.refreshing.packet))
+
+    def read_initiate(self, packet):
+        """This end as the responder."""
+        reverse = self.keys.reverse
+        if reverse is None:
+            return
+        if packet not in self.answers:
+            initiate = packets.parse(packet)
+            terms = initiate.profile, initiate.point
+            if terms != (reverse.profile, reverse.point):
+                return
+            reverse.suite = initiate.suite
+            keys = {"static": self.keys.static, "remote": self.keys.remote}
+            try:
+                responder = Responder(DATAGRAMS, reverse, initiate, os.urandom(32), **keys)
+            except Exception:  # whatever the library makes of forged bytes
+                return
+            payload = association.InitiatePayload.FromString(responder.payload)
+            if reverse.profile == KNOWN:
+                claim = payload.initiator, payload.key_id, responder.static_of_peer()
+                if claim != (reverse.initiator, reverse.key_id, self.keys.remote):
+                    raise Failed("the initiator is not whom its static key says")
+            index = self.index()
+            answer = association.RespondPayload(index=index)
+            respond, secrets = responder.respond(answer.SerializeToString())
+            self.answers[packet] = respond
+            bits = min(EPOCH_BITS, payload.epoch_bits or EPOCH_BITS)
+            held = Association(secrets, reverse.suite, False, index, initiate.index, bits)
+            self.associations[index] = held
+        self.transmit(self.answers[packet])
+
+    def read_retry(self, retry):
+        initiator = self.tries.get(retry.index)
+        if initiator is None or packets.packet_hash(initiator.packet) != retry.echo:
+            return
+        if initiator is not self.last_try or len(self.tries) >= 4:
+            return
+        self.retries += 1
+        self.last_try = self.new_try(cookie=retry.cookie)
+        self.transmit(self.last_try.packet)
+
+    # Receiving
+
+    def run(self, seconds, done=lambda: False):
+        """Takes packets in for so long, or until it is done."""
+        until = time.monotonic() + seconds
+        while not done() and (left := until - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                packet, address = self.socket.recvfrom(65536)
+            except (TimeoutError, ConnectionRefusedError):
+                continue
+            if address == self.peer:
+                self.receive(packet)
+
+    def receive(self, packet):
+        try:
+            parsed = packets.parse(packet)
+        except packets.Invalid:
+            return
+        if isinstance(parsed, packets.Record):
+            self.read_record(parsed)
+        elif isinstance(parsed, packets.Respond):
+            self.last_respond = packet
+            self.read_respond(parsed)
+        elif isinstance(parsed, packets.Retry):
+            self.read_retry(parsed)
+        elif isinstance(parsed, packets.Refuse):
+            self.refuses.append(parsed)
+        elif isinstance(parsed, packets.Initiate):
+            self.read_initiate(packet)
+
+    def read_record(self, record):
+        held = self.associations.get(record.index)
+        plain = held.open(record) if held else None
+        if plain is None:
+            return
+        first, held.confirmed = not held.confirmed, True
+        if first and not held.is_initiator:
+            self.current = held
+        if record.confirm and not held.is_initiator:
+            self.control(held, association.Control(), confirm=False)
+        if record.kind == DATA:
+            self.on_data(plain)
+        else:
+            self.read_control(held, association.Control.FromString(plain))
+
+    def read_control(self, held, control):
+        if control.HasField("close"):
+            held.closed = control.close.reason
+            del self.associations[held.own]
+            return
+        if control.challenge:
+            self.control(held, association.Control(response=control.challenge))
+        if control.refreshed:
+            self.read_respond(packets.parse(control.refreshed), inside=held)
+        if control.renew_now and held.is_initiator and self.refreshing is None:
+            self.refresh(held)
