@@ -16,19 +16,25 @@ mod association;
 mod input;
 mod keys;
 mod mutation;
+mod node;
 mod primitive;
+mod transport;
 mod wire;
 mod x;
 mod y;
+mod z;
 
 pub use association::{association_endpoint, association_handshake, association_stream};
 pub use input::Input;
 pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
+pub use node::{node_capture, node_config, node_http, node_key_file};
 pub use primitive::{primitive_exchange, primitive_http, primitive_ledger, primitive_message};
+pub use transport::transport_frames;
 pub use wire::{wire_control, wire_frame, wire_packet, wire_payload, wire_record};
 pub use x::{x_datagram, x_identity, x_serve};
 pub use y::{y_identity, y_serve};
+pub use z::{z_exchange, z_keys, z_reports, z_serve};
 
 use std::{env, fs, io};
 
@@ -44,10 +50,15 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("keys_entity_id", keys_entity_id),
     ("keys_key_id", keys_key_id),
     ("keys_validity", keys_validity),
+    ("node_capture", node_capture),
+    ("node_config", node_config),
+    ("node_http", node_http),
+    ("node_key_file", node_key_file),
     ("primitive_exchange", primitive_exchange),
     ("primitive_http", primitive_http),
     ("primitive_ledger", primitive_ledger),
     ("primitive_message", primitive_message),
+    ("transport_frames", transport_frames),
     ("wire_control", wire_control),
     ("wire_frame", wire_frame),
     ("wire_packet", wire_packet),
@@ -58,6 +69,10 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("x_serve", x_serve),
     ("y_identity", y_identity),
     ("y_serve", y_serve),
+    ("z_exchange", z_exchange),
+    ("z_keys", z_keys),
+    ("z_reports", z_reports),
+    ("z_serve", z_serve),
 ];
 
 /// Feeds each file named on the command line to `body`: how a crash is looked at on stable.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::{fuzz, package, shell, thumb, tidy};
+use crate::{bench, fuzz, interop, package, shell, thumb, tidy};
 
 /// Which steps to run.
 #[derive(Args)]
@@ -25,16 +25,26 @@ pub(crate) struct Options {
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// Cheap ones first. Those that build alike stand together: they share the target directory.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 14] = [
+    // Nothing is built.
     ("fmt", fmt),
     ("tidy", tidy::run),
     ("deny", deny),
+    // Checked only.
     ("clippy", clippy),
-    ("test", test),
     ("doc", doc),
     ("oldest", oldest),
     ("thumb", thumb::run),
+    // The dev profile.
+    ("test", test),
     ("package", package::run),
+    // The release profile.
+    ("demo", demo),
+    ("python", || interop::run(interop::Peer::Python)),
+    ("acme", || interop::run(interop::Peer::Acme)),
+    // The release profile again, with the peers.
+    ("bench", bench),
+    // Nightly.
     ("fuzz", || fuzz::run(FUZZ_SECONDS, &[])),
 ];
 
@@ -85,6 +95,8 @@ fn fmt() -> anyhow::Result<()> {
     shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
 }
 
+const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+
 fn clippy() -> anyhow::Result<()> {
     let clippy = [
         "clippy",
@@ -125,6 +137,17 @@ fn oldest() -> anyhow::Result<()> {
         version,
     ]))?;
     shell::run(shell::cargo_of(version).args(["check", "--workspace"]))
+}
+
+/// The other command that the README names.
+fn demo() -> anyhow::Result<()> {
+    let demo = ["run", "--release", "--bin", "refpoint", "--", "demo"];
+    shell::run(shell::cargo().args(demo))
+}
+
+/// That it runs and prints rows; CI's machines are too noisy for numbers.
+fn bench() -> anyhow::Result<()> {
+    bench::run(None, &["handshake".to_owned()])
 }
 
 /// The command that the README names.
