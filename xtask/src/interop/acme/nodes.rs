@@ -1,4 +1,10 @@
 //! The `refpoint` nodes beside the CSEs and AEs, those of strangers among them.
+//!
+//! What this test relies on in a node, besides its configuration and its key files:
+//!
+//! * `node started` is logged once it listens; it connects to peers with `initiator = "self"` without being asked;
+//! * an egress without `from` leaves the verdict on the originator to the peer: the strangers' egresses are such;
+//! * a node that refuses what a peer asks logs it, at level info or above, with the word `refused` and the peer's id.
 
 use core::net::SocketAddr;
 use core::time::Duration;
