@@ -1,8 +1,8 @@
 //! Keys and ids of both sides, from the file that the Python peer reads too.
 
+use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use refpoint_association::{Backend, Credential, Credentials, Local, Policy, PublicKey, StaticKey};

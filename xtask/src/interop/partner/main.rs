@@ -14,10 +14,12 @@
 mod errands;
 mod keyring;
 
+use core::net::SocketAddr;
+use core::time::Duration;
 use std::io::{ErrorKind, Read as _};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -114,10 +116,10 @@ fn serve(socket: &UdpSocket, mut endpoint: Endpoint, mut errands: Errands) -> an
             Some((len, from)) => endpoint.receive(now, rng, from, &mut buffer[..len], &mut told),
             None => endpoint.handle_timeout(now, rng, &mut told),
         }
-        for id in std::mem::take(&mut told.established) {
+        for id in core::mem::take(&mut told.established) {
             errands.established(&mut endpoint, now, id, &mut told)?;
         }
-        for (id, data) in std::mem::take(&mut told.received) {
+        for (id, data) in core::mem::take(&mut told.received) {
             errands.received(&mut endpoint, now, id, data, &mut told)?;
         }
     }
