@@ -54,6 +54,17 @@ fn pattern(terms: Terms) -> Result<&'static str, Error> {
     })
 }
 
+/// Runs a step in a frame of its own, and wipes the stack that it used.
+fn bleached<T>(step: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn apart<T>(step: impl FnOnce() -> T) -> T {
+        step()
+    }
+    let result = apart(step);
+    bleach_stack();
+    result
+}
+
 fn build(setup: &Setup<'_>, initiator: bool) -> Result<Scrubbed<HandshakeState>, Error> {
     // NNpsk0 has no static keys: one that is given must not be looked at.
     let uses_static = setup.terms.profile != Profile::Psk;
@@ -95,7 +106,6 @@ fn build(setup: &Setup<'_>, initiator: bool) -> Result<Scrubbed<HandshakeState>,
             builder.build_responder()
         }
     });
-    bleach_stack();
     state.map_err(|_| Error::Incomplete("static or public key"))
 }
 
@@ -107,7 +117,6 @@ fn write(state: &mut HandshakeState, payload: &[u8], out: &mut Vec<u8>) -> Resul
     let start = out.len();
     out.resize(start + TOKENS + payload.len(), 0);
     let written = state.write_message(payload, &mut out[start..]);
-    bleach_stack();
     // The one reason to fail here is a peer's key of low order.
     out.truncate(start + written.map_err(|_| Error::Authentication)?);
     Ok(())
@@ -116,7 +125,6 @@ fn write(state: &mut HandshakeState, payload: &[u8], out: &mut Vec<u8>) -> Resul
 fn read(state: &mut HandshakeState, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut payload = Zeroizing::new(vec![0; message.len()]);
     let len = state.read_message(message, &mut payload);
-    bleach_stack();
     let len = len.map_err(|_| Error::Authentication)?;
     payload.truncate(len);
     Ok(payload)
@@ -134,8 +142,6 @@ fn finish(mut state: Scrubbed<HandshakeState>) -> Result<Split, Error> {
     let split = Split::new(hash, &k1, &k2);
     k1.zeroize();
     k2.zeroize();
-    drop(state);
-    bleach_stack();
     Ok(split)
 }
 
@@ -149,19 +155,21 @@ impl Initiator {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
-        let mut state = build(setup, true)?;
-        write(&mut state, payload, out)?;
-        Ok(Self(state))
+        bleached(|| {
+            let mut state = build(setup, true)?;
+            write(&mut state, payload, out)?;
+            Ok(Self(state))
+        })
     }
 
     /// Reads message 2. After an error the state is as before, so that a forged answer does not
     /// keep the genuine one out: both patterns' second messages begin with a clear ephemeral.
     pub(crate) fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        read(&mut self.0, message)
+        bleached(|| read(&mut self.0, message))
     }
 
     pub(crate) fn finish(self) -> Result<Split, Error> {
-        finish(self.0)
+        bleached(|| finish(self.0))
     }
 }
 
@@ -177,15 +185,12 @@ impl Responder {
         setup: &Setup<'_>,
         message: &[u8],
     ) -> Result<(Self, Zeroizing<Vec<u8>>), Error> {
-        let mut state = build(setup, false)?;
-        let payload = read(&mut state, message)?;
-        Ok((
-            Self {
-                state,
-                profile: setup.terms.profile,
-            },
-            payload,
-        ))
+        bleached(|| {
+            let mut state = build(setup, false)?;
+            let payload = read(&mut state, message)?;
+            let profile = setup.terms.profile;
+            Ok((Self { state, profile }, payload))
+        })
     }
 
     /// The initiator's static key as message 1 states it: good for a look-up and nothing else
@@ -207,8 +212,10 @@ impl Responder {
 
     /// Writes message 2 after what `out` holds.
     pub(crate) fn respond(mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<Split, Error> {
-        write(&mut self.state, payload, out)?;
-        finish(self.state)
+        bleached(|| {
+            write(&mut self.state, payload, out)?;
+            finish(self.state)
+        })
     }
 }
 

@@ -46,11 +46,14 @@ impl Label {
     }
 }
 
+fn keyed(secret: &[u8; 32]) -> Hkdf<Sha256> {
+    Hkdf::from_prk(secret).expect("a secret has the length of the hash")
+}
+
 /// `out = HKDF-Expand(secret, length of label ‖ label ‖ context, length of out)`.
-fn expand(secret: &[u8; 32], label: Label, context: &[u8], out: &mut [u8]) {
+fn expand(secret: &Hkdf<Sha256>, label: Label, context: &[u8], out: &mut [u8]) {
     let label = label.as_bytes();
-    Hkdf::<Sha256>::from_prk(secret)
-        .expect("a secret has the length of the hash")
+    secret
         .expand_multi_info(&[&[label.len() as u8], label, context], out)
         .expect("no output here is longer than 255 hashes");
 }
@@ -95,9 +98,10 @@ impl Master {
         let mut context = Vec::with_capacity(128);
         push_field(&mut context, initiator.as_str().as_bytes());
         push_field(&mut context, responder.as_str().as_bytes());
+        let master = keyed(&self.0);
         let derive = |label| {
             let mut out = [0; 32];
-            expand(&self.0, label, &context, &mut out);
+            expand(&master, label, &context, &mut out);
             out
         };
         let forth = Traffic(derive(Label::InitiatorToResponder));
@@ -118,7 +122,7 @@ impl Traffic {
     /// `key(32) ‖ iv(12) = Expand(traffic n, "refpoint/1 epoch")`.
     pub(crate) fn epoch_key(&self, backend: Backend, suite: Suite) -> EpochKey {
         let mut okm = Zeroizing::new([0; 44]);
-        expand(&self.0, Label::Epoch, &[], &mut *okm);
+        expand(&keyed(&self.0), Label::Epoch, &[], &mut *okm);
         let (key, iv) = okm.split_first_chunk().expect("44 bytes hold 32");
         EpochKey::new(backend, suite, key, iv.try_into().expect("12 bytes remain"))
     }
@@ -126,7 +130,7 @@ impl Traffic {
     /// `traffic n+1 = Expand(traffic n, "refpoint/1 ratchet")`.
     pub(crate) fn next(&self) -> Self {
         let mut next = Self([0; 32]);
-        expand(&self.0, Label::Ratchet, &[], &mut next.0);
+        expand(&keyed(&self.0), Label::Ratchet, &[], &mut next.0);
         next
     }
 
@@ -151,7 +155,7 @@ impl Exporter {
         let mut info = Vec::with_capacity(4 + label.len() + context.len());
         push_field(&mut info, label);
         push_field(&mut info, context);
-        expand(&self.0, Label::Export, &info, out);
+        expand(&keyed(&self.0), Label::Export, &info, out);
     }
 }
 
