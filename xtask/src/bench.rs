@@ -1,19 +1,47 @@
 //! `cargo xtask bench`: the numbers of the design, side by side with their peers in one run.
 //!
 //! The measuring itself is the binary `bench`, which only this task builds: the peers are optional
-//! dependencies, so that no test has to wait for them.
+//! dependencies, so that no test has to wait for them. It is built twice, because boringtun
+//! switches on tables of curve25519-dalek that snow's users do not have, and snow would be measured
+//! with them.
 
-use std::path::{self, Path};
+mod table;
 
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use self::table::{public, show};
 use crate::shell;
 
-/// Runs every measurement; with `json`, writes one object a row there.
-pub(crate) fn run(json: Option<&Path>) -> anyhow::Result<()> {
-    let build = ["--release", "--package", "xtask", "--features", "peers"];
-    let mut bench = shell::cargo();
-    bench.arg("run").args(build).args(["--bin", "bench", "--"]);
-    if let Some(file) = json {
-        bench.arg("--json").arg(path::absolute(file)?);
+/// The features of each build, and what is measured with it alone.
+const BUILDS: [(&str, &[&str]); 2] = [
+    ("peers", &["handshake", "record"]),
+    ("wireguard", &["wireguard"]),
+];
+
+/// Measures the named sections, or all; with `json`, writes one object a row there.
+pub(crate) fn run(json: Option<&Path>, only: &[String]) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for (features, sections) in BUILDS {
+        let wanted = |section: &&&str| only.is_empty() || only.iter().any(|one| one == **section);
+        let sections: Vec<_> = sections.iter().filter(wanted).collect();
+        if sections.is_empty() {
+            continue;
+        }
+        let build = ["run", "--release", "--package", "xtask", "--bin", "bench"];
+        let mut bench = shell::cargo();
+        bench.args(build).args(["--features", features, "--"]);
+        let printed = shell::output(bench.args(sections))?;
+        for line in printed.lines() {
+            let row: Value = serde_json::from_str(line).context("bench printed no row")?;
+            rows.push(row);
+        }
     }
-    shell::run(&mut bench)
+    print!("{}", show(&rows));
+    if let Some(file) = json {
+        fs::write(file, public(rows)).with_context(|| format!("cannot write {file:?}"))?;
+    }
+    Ok(())
 }

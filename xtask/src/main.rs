@@ -40,6 +40,9 @@ enum Task {
         /// Also write the rows as JSON, one object a row
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Only these sections
+        #[arg(value_name = "SECTION")]
+        sections: Vec<String>,
     },
     /// Build every fuzz target once, then run each (needs nightly and cargo-fuzz)
     Fuzz {
@@ -77,7 +80,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Codegen { check } => codegen::run(check),
         Task::Tidy => tidy::run(),
-        Task::Bench { json } => bench::run(json.as_deref()),
+        Task::Bench { json, sections } => bench::run(json.as_deref(), &sections),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Interop { peer } => interop::run(peer),
         Task::Ci(options) => ci::run(&options),

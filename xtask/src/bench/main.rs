@@ -1,3 +1,36 @@
 //! Measures refpoint and its peers side by side; `cargo xtask bench` builds and runs it.
+//!
+//! What is compared runs in turns on one pinned thread, a batch each (A, B, A, B ..), and is given
+//! as the median of its batches, in CPU time of that thread: so neither a neighbour on the machine
+//! nor a change of its clock falls on one side only. A row is a line of JSON.
 
-fn main() {}
+mod handshake;
+mod machine;
+mod measure;
+mod pair;
+mod peer;
+mod record;
+mod row;
+#[cfg(feature = "wireguard")]
+mod wireguard;
+
+use std::env;
+
+use anyhow::bail;
+
+#[global_allocator]
+static ALLOCATOR: machine::Counting = machine::Counting;
+
+fn main() -> anyhow::Result<()> {
+    machine::pin();
+    for section in env::args().skip(1) {
+        match &*section {
+            "handshake" => handshake::run()?,
+            "record" => record::run()?,
+            #[cfg(feature = "wireguard")]
+            "wireguard" => wireguard::run()?,
+            _ => bail!("no section {section}: `cargo xtask bench` names the right ones"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Handshakes: CPU of each side and bytes on the wire.
+
+use refpoint_association::Suite;
+use refpoint_keys::Profile;
+
+use crate::{
+    measure::{Contestant, Measured, Sides, Stopwatch, compare},
+    pair::{Pair, now},
+    peer::{
+        noise::Noise,
+        primitives::Primitives,
+        tls::{Flavour, Tls},
+    },
+    row::{Row, Target},
+};
+
+/// Handshakes of a batch, and batches.
+pub(crate) const BATCH: usize = 16;
+pub(crate) const ROUNDS: usize = 100;
+
+const SNOW: &str = "snow, default resolver";
+const PRIMITIVES: &str = "aws-lc-rs, its DHs and key generation alone";
+const TLS: &str = "rustls TLS 1.3 mutual, P-256, X25519, no tickets";
+const TLS_DEFAULT: &str = "rustls TLS 1.3 mutual, P-256, its defaults (X25519MLKEM768)";
+
+struct Case {
+    profile: Profile,
+    name: &'static str,
+    pattern: &'static str,
+    agreements: usize,
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        profile: Profile::Psk,
+        name: "psk",
+        pattern: "Noise_NNpsk0_25519_ChaChaPoly_SHA256",
+        agreements: 1,
+    },
+    Case {
+        profile: Profile::Pinned,
+        name: "pinned",
+        pattern: "Noise_KKpsk2_25519_ChaChaPoly_SHA256",
+        agreements: 4,
+    },
+    Case {
+        profile: Profile::Known,
+        name: "known",
+        pattern: "Noise_IKpsk2_25519_ChaChaPoly_SHA256",
+        agreements: 4,
+    },
+];
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    for case in CASES {
+        let [own, peers @ ..] = &measure(&case)?[..] else {
+            anyhow::bail!("nothing was measured");
+        };
+        for (side, name) in [(1, "responder"), (0, "initiator")] {
+            for peer in peers {
+                let target = (side == 1)
+                    .then(|| target(case.profile, peer.name))
+                    .flatten();
+                let name = format!("handshake {}, {name}", case.name);
+                Row::new(name, own.sides[side] / 1e3, "µs")
+                    .beside(peer.name, peer.sides[side] / 1e3)
+                    .to_reach(target)
+                    .print();
+            }
+        }
+    }
+    bytes()
+}
+
+fn measure(case: &Case) -> anyhow::Result<Vec<Measured>> {
+    let pair = Pair::new(case.profile, Suite::ChaChaPoly)?;
+    let snow = Noise::new(case.pattern)?;
+    let primitives = Primitives::new(case.agreements)?;
+    let least = Tls::new(Flavour::Least)?;
+    let default = Tls::new(Flavour::Default)?;
+    let contestants = vec![
+        Contestant::new("refpoint", || own(&pair)),
+        Contestant::new(SNOW, || snow.batch(BATCH)),
+        Contestant::new(PRIMITIVES, || primitives.batch(BATCH)),
+        Contestant::new(TLS, || least.batch(BATCH)),
+        Contestant::new(TLS_DEFAULT, || default.batch(BATCH)),
+    ];
+    Ok(compare(ROUNDS, contestants))
+}
+
+fn target(profile: Profile, peer: &str) -> Option<Target> {
+    let most = match (profile, peer) {
+        (Profile::Psk, SNOW) => 0.45,
+        (Profile::Known, SNOW) => 0.5,
+        (Profile::Known, TLS) => 0.6,
+        (Profile::Known, PRIMITIVES) => 1.15,
+        _ => return None,
+    };
+    Some(Target::Ratio(most))
+}
+
+/// From nothing to confirmed at both ends: the confirming record and its answer included.
+pub(crate) fn own(pair: &Pair) -> Sides {
+    handshakes(pair).expect("both ends agree")
+}
+
+fn handshakes(pair: &Pair) -> anyhow::Result<Sides> {
+    let mut watch = Stopwatch::default();
+    let offers = watch.first(|| {
+        let offer = |_| {
+            let mut forth = Vec::new();
+            Ok((pair.initiate(&mut forth)?, forth))
+        };
+        (0..BATCH).map(offer).collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    let mut gateways = watch.second(|| {
+        let answer = |(_, forth): &(_, Vec<u8>)| {
+            let mut back = Vec::new();
+            Ok((pair.respond(forth, &mut back)?, back))
+        };
+        offers
+            .iter()
+            .map(answer)
+            .collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    let mut devices = watch.first(|| {
+        let finish = |((offer, _), (_, back)): (
+            (refpoint_association::StreamInitiator, _),
+            &(_, Vec<u8>),
+        )| {
+            let mut confirm = Vec::new();
+            Ok((offer.receive(now(), &back[2..], &mut confirm)?, confirm))
+        };
+        let answered = offers.into_iter().zip(&gateways);
+        answered.map(finish).collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    watch.second(|| {
+        for ((gateway, answer), (_, confirm)) in gateways.iter_mut().zip(&mut devices) {
+            answer.clear();
+            gateway.receive(now(), confirm, answer)?;
+        }
+        anyhow::Ok(())
+    })?;
+    watch.first(|| {
+        for ((_, answer), (device, nothing)) in gateways.iter_mut().zip(&mut devices) {
+            device.receive(now(), answer, nothing)?;
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(watch.mean(BATCH))
+}
+
+fn bytes() -> anyhow::Result<()> {
+    let tls = Tls::new(Flavour::Least)?.bytes()? as f64;
+    for case in CASES {
+        let pair = Pair::new(case.profile, Suite::ChaChaPoly)?;
+        let (mut forth, mut back) = (Vec::new(), Vec::new());
+        pair.initiate(&mut forth)?;
+        pair.respond(&forth, &mut back)?;
+        let name = format!("Initiate and Respond {}, stream", case.name);
+        let bytes = forth.len() + back.len();
+        Row::new(name, bytes as f64, "B").beside(TLS, tls).print();
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What only the operating system and the allocator can tell.
+#![allow(
+    unsafe_code,
+    reason = "an allocator and calls of the C library, both for measuring only"
+)]
+
+use core::cell::Cell;
+use core::mem::MaybeUninit;
+use std::alloc::{GlobalAlloc, Layout, System};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting what each thread asks of it.
+pub(crate) struct Counting;
+
+fn count() {
+    ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+// SAFETY: every call is handed on to `System` as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// How often this thread has allocated in Rust so far.
+pub(crate) fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+/// The CPU time that this thread has used, in nanoseconds.
+pub(crate) fn cpu_time() -> u64 {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `time` has room for what the call writes.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
+        // SAFETY: Linux has this clock since 2.6.12, so the call has filled it.
+        time.assume_init()
+    };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Keeps this thread on the CPU that it is on, where the system allows it.
+pub(crate) fn pin() {
+    // SAFETY: an all-zero set is the empty one; the calls read and write only it.
+    unsafe {
+        let mut set: libc::cpu_set_t = core::mem::zeroed();
+        let Ok(cpu) = usize::try_from(libc::sched_getcpu()) else {
+            return;
+        };
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
+    }
+}
