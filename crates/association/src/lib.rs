@@ -70,9 +70,11 @@
 //! and that stack; not for registers, swap or a core dump taken in the middle.
 //!
 //! The rules that the code cites (H1 to L3) are those of `proto/README.md`, the wire specification.
-#![cfg_attr(not(feature = "std"), no_std)]
+#![no_std]
 
 extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
 
 mod authenticated;
 mod backend;

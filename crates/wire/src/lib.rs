@@ -22,9 +22,11 @@
 //! assert_eq!(record.index(), Index::new(7, 1)?);
 //! # Ok::<(), refpoint_wire::Error>(())
 //! ```
-#![cfg_attr(not(feature = "std"), no_std)]
+#![no_std]
 
 extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
 
 mod control;
 mod error;

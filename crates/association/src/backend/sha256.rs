@@ -69,12 +69,12 @@ impl Hash for Sha256 {
         out3: &mut [u8],
     ) {
         let splits = input_key_material.is_empty() && outputs == 2;
-        if let Some(split) = self.split.as_ref().filter(|_| splits) {
-            if bool::from(split.chaining_key.ct_eq(chaining_key)) {
-                out1[..32].copy_from_slice(&split.keys[0]);
-                out2[..32].copy_from_slice(&split.keys[1]);
-                return;
-            }
+        if let Some(split) = self.split.as_ref().filter(|_| splits)
+            && bool::from(split.chaining_key.ct_eq(chaining_key))
+        {
+            out1[..32].copy_from_slice(&split.keys[0]);
+            out2[..32].copy_from_slice(&split.keys[1]);
+            return;
         }
         let mut temp = zeroize::Zeroizing::new([0; 32]);
         finish(

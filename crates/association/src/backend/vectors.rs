@@ -1,6 +1,8 @@
 //! Both backends against vectors that others have published: Wycheproof's for the primitives,
 //! cacophony's for the Noise patterns.
 
+use std::vec::Vec;
+
 use std::{format, string::String};
 
 use serde_json::Value;
