@@ -1,3 +1,8 @@
+mod answering;
+mod point;
+mod transported;
+mod ways;
+
 use core::future::Future;
 use core::net::SocketAddr;
 use std::sync::Arc;
@@ -11,9 +16,12 @@ use crate::drain::Drain;
 use crate::identity::Identity;
 use crate::inbound::Inbound;
 
+pub use transported::Transported;
+pub use ways::Transport;
+
 /// A node's associations with its peers, as far as the node sees them.
 ///
-/// `refpoint-transport` stands behind it; tests and the control run of the demo put something simpler there.
+/// [`Transported`] puts `refpoint-transport` behind it; tests put something simpler there.
 pub trait Associations: Sized + Send + Sync + 'static {
     /// What carries requests to one peer.
     type Carrier: Carrier;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 /// What carries associations in this binary.
-type Carriage = refpoint_node::Unassociated;
+type Carriage = refpoint_node::Transported;
 
 /// Mutually authenticated, confidential associations for the reference points of an M2M system.
 ///

@@ -42,6 +42,23 @@ impl Inbound {
 
     /// Has the local CSE (or AE) answer a request that arrived on `point` and that its layer let through.
     pub async fn serve(&self, point: ReferencePoint, request: RequestMessage) -> ResponseMessage {
+        match self.ask(point, &request).await {
+            Ok(response) => response,
+            Err(failure) => ResponseMessage::refusal(failure, &request),
+        }
+    }
+
+    /// As [`Inbound::serve`], but a failure on this side of the CSE stays one.
+    ///
+    /// # Errors
+    ///
+    /// Why the CSE has not answered. After [`Failure::Timeout`] and [`Failure::UnusableAnswer`] it may have executed
+    /// the request all the same.
+    pub async fn ask(
+        &self,
+        point: ReferencePoint,
+        request: &RequestMessage,
+    ) -> Result<ResponseMessage, Failure> {
         let ingress = self
             .by_point
             .read()
@@ -50,7 +67,7 @@ impl Inbound {
             .cloned();
         match ingress {
             Some(ingress) => ingress.serve(request).await,
-            None => ResponseMessage::refusal(Failure::PeerUnreachable, &request),
+            None => Err(Failure::PeerUnreachable),
         }
     }
 }

@@ -29,11 +29,16 @@ impl Ingress {
         }
     }
 
-    /// Asks the CSE and returns its response, or a refusal.
+    /// Asks the CSE and returns its response.
+    ///
+    /// # Errors
+    ///
+    /// Why it has not answered. After [`Failure::Timeout`] and [`Failure::UnusableAnswer`] it may have executed the
+    /// request all the same.
     #[tracing::instrument(name = "ingress", level = "debug", skip_all, fields(cse = %self.client.authority()))]
-    pub async fn serve(&self, request: RequestMessage) -> ResponseMessage {
+    pub async fn serve(&self, request: &RequestMessage) -> Result<ResponseMessage, Failure> {
         let begun = Instant::now();
-        let outcome = match &request {
+        let outcome = match request {
             RequestMessage::Http(carried) => self.ask(carried).await,
             RequestMessage::Primitive(_) => Err(Failure::UnsupportedForm),
         };
@@ -44,13 +49,9 @@ impl Ingress {
             "refused"
         };
         metrics::counter!("refpoint_ingress_requests_total", "outcome" => label).increment(1);
-        match outcome {
-            Ok(response) => ResponseMessage::Http(response),
-            Err(failure) => {
-                tracing::debug!(%failure, "request refused");
-                ResponseMessage::refusal(failure, &request)
-            }
-        }
+        outcome
+            .map(ResponseMessage::Http)
+            .inspect_err(|failure| tracing::debug!(%failure, "request not served"))
     }
 
     async fn ask(

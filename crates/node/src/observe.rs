@@ -6,9 +6,13 @@
 //! | `refpoint_egress_seconds` | summary | | from request to response, association included |
 //! | `refpoint_ingress_requests_total` | counter | `outcome`: `answered`, `refused` | requests of peers |
 //! | `refpoint_ingress_seconds` | summary | | the local CSE's time |
+//! | `refpoint_associations` | gauge | | associations that live now, noted every second |
+//! | `refpoint_refused_total` | counter | `point`, `code` | requests of peers that a layer refused, by result code |
 //! | `refpoint_http_refused_total` | counter | | HTTP messages that were not well-formed, too large or too slow |
 //!
-//! Spans: `egress` (field `peer`), `ingress` (field `cse`). A refusal is an event at level debug with field `failure`.
+//! Spans: `egress` (field `peer`), `ingress` (field `cse`). What a layer refuses a peer is an event at level warn,
+//! `request refused`, with the fields `peer`, `point`, `code` and `failure`. Why a request of the local CSE is not
+//! served is one at level debug with field `failure`.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -121,6 +125,11 @@ fn describe() {
         "Requests of peers, by outcome."
     );
     metrics::describe_histogram!("refpoint_ingress_seconds", "The time of the local CSE.");
+    metrics::describe_gauge!("refpoint_associations", "Associations that live now.");
+    metrics::describe_counter!(
+        "refpoint_refused_total",
+        "Requests of peers that a layer refused."
+    );
     metrics::describe_counter!(
         "refpoint_http_refused_total",
         "HTTP messages that were not taken."

@@ -20,7 +20,7 @@ struct Loop(Ingress);
 impl Carrier for Loop {
     async fn exchange(&self, request: RequestMessage) -> Result<ResponseMessage, Failure> {
         let opened = RequestMessage::decode(request.encode()).map_err(|_| Failure::Malformed)?;
-        let response = self.0.serve(opened).await;
+        let response = self.0.serve(&opened).await?;
         ResponseMessage::decode(response.encode()).map_err(|_| Failure::UnusableAnswer)
     }
 }

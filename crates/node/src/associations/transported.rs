@@ -1,0 +1,290 @@
+//! A node's associations as `refpoint-transport` makes them.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context;
+use refpoint_association::CloseReason;
+use refpoint_keys::{EntityId, EntityKind, ReferencePoint};
+use refpoint_transport::{Connector, Incoming, Keyring, Limits, Link, Server, X, Y, Z};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::Associations;
+use super::answering::{Answering, Shared};
+use super::ways::{AllWays, Routed, Transport};
+use crate::config::{Carriage, Config, Initiator, Listen, Peer, Relation};
+use crate::drain::Drain;
+use crate::identity::{Identity, Known};
+use crate::inbound::Inbound;
+use crate::layers::Layers;
+
+/// How often the number of live associations is noted, and looked at while a node stops.
+const NOTE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Associations over TCP: X, Y and Z in gRPC.
+///
+/// ```text
+/// Transport (a Carrier) ─► Ways ─► Link ═══ association ═══ peer
+/// Inbound ◄─ Answering ◄─ layer ◄─ Link or Server ═══ the same ═══ peer
+/// ```
+#[derive(Debug)]
+pub struct Transported {
+    keyring: Keyring,
+    shared: Arc<Shared>,
+    ways: Arc<AllWays>,
+    limits: Limits,
+    addresses: Vec<SocketAddr>,
+    known: Mutex<(Config, Vec<Known>)>,
+    /// What ends with this value: listeners and the note-taker.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Associations for Transported {
+    type Carrier = Transport;
+
+    async fn start(
+        config: &Config,
+        identity: Identity,
+        inbound: Arc<Inbound>,
+        drain: Drain,
+    ) -> anyhow::Result<Self> {
+        let credentials = identity.credentials()?;
+        let patience = config.limits.exchange_time;
+        let mut this = Self {
+            keyring: Keyring::new(identity.local, credentials),
+            shared: Arc::new(Shared {
+                layers: Layers::new(config)?,
+                inbound,
+                patience,
+                begun: Instant::now(),
+            }),
+            ways: Arc::default(),
+            limits: limits(config),
+            addresses: Vec::new(),
+            known: Mutex::new((config.clone(), identity.peers)),
+            tasks: Mutex::default(),
+        };
+        for listen in &config.listen {
+            let address = this.listen(listen, &drain).await?;
+            tracing::info!(%address, points = ?listen.points, "associations come in");
+            this.addresses.push(address);
+        }
+        for peer in &config.peers {
+            this.connect(peer, config)?;
+        }
+        let keyring = this.keyring.clone();
+        this.tasks().spawn(async move {
+            loop {
+                note(&keyring);
+                sleep(NOTE).await;
+            }
+        });
+        Ok(this)
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
+    }
+
+    fn carrier(&self, peer: &EntityId, point: ReferencePoint) -> Transport {
+        Transport::new(&self.ways, (peer.clone(), point), self.shared.patience)
+    }
+
+    async fn reload(&self, config: &Config, identity: Identity) -> anyhow::Result<()> {
+        // Refused here rather than half-way.
+        Layers::new(config)?;
+        identity.credentials()?;
+        let mut known = self.known();
+        let (old_config, old) = &mut *known;
+        let unchanged = |one: &Known, others: &[Known]| {
+            others
+                .iter()
+                .any(|other| same_place(&one.peer, &other.peer) && one.is_same_as(other))
+        };
+        let gone = || old.iter().filter(|old| !unchanged(old, &identity.peers));
+        let come = || identity.peers.iter().filter(|new| !unchanged(new, old));
+        for known in gone() {
+            self.disconnect(&known.peer);
+        }
+        self.shared.layers.reload(old_config, config)?;
+        let local = identity.local;
+        self.keyring.update(|present, credentials| {
+            *present = local;
+            for known in gone() {
+                let ids = credentials.of_peer(&known.peer.entity, known.peer.point);
+                for id in ids.to_vec() {
+                    credentials.remove(id);
+                }
+            }
+            come().try_for_each(|known| credentials.insert(known.credential.clone()).map(drop))
+        })?;
+        for known in come() {
+            self.connect(&known.peer, config)?;
+        }
+        for (what, list) in [("gone", gone().count()), ("come", come().count())] {
+            tracing::debug!(what, peers = list, "peers differ");
+        }
+        *known = (config.clone(), identity.peers);
+        Ok(())
+    }
+
+    async fn close(&self) {
+        X::ways(&self.ways).close();
+        Y::ways(&self.ways).close();
+        Z::ways(&self.ways).close();
+        // The listeners have heard of the drain themselves: requests under way are being answered.
+        let patient = Instant::now() + self.known().0.drain / 2;
+        while self.keyring.associations() > 0 && Instant::now() < patient {
+            sleep(LOOK).await;
+        }
+        self.keyring.close(CloseReason::Done);
+        while self.keyring.associations() > 0 {
+            sleep(LOOK).await;
+        }
+        note(&self.keyring);
+    }
+}
+
+impl Transported {
+    /// How many associations live.
+    pub fn live(&self) -> usize {
+        self.keyring.associations()
+    }
+
+    async fn listen(&self, listen: &Listen, drain: &Drain) -> anyhow::Result<SocketAddr> {
+        if listen.carriage == Carriage::Udp {
+            tracing::warn!(address = %listen.address, "datagrams are not carried yet: TCP in their place");
+        }
+        let listener = TcpListener::bind(listen.address)
+            .await
+            .with_context(|| format!("cannot listen on {}", listen.address))?;
+        let address = listener.local_addr()?;
+        let incoming = Incoming::new(listener, self.keyring.clone());
+        match listen.points.first() {
+            Some(ReferencePoint::X) => self.serve::<X>(incoming, listen, drain),
+            Some(ReferencePoint::Z) => self.serve::<Z>(incoming, listen, drain),
+            _ => self.serve::<Y>(incoming, listen, drain),
+        }
+        Ok(address)
+    }
+
+    fn serve<S: Routed>(&self, incoming: Incoming, listen: &Listen, drain: &Drain) {
+        let handler = Answering::<S>::new(&self.shared, &listen.points);
+        let server = Server::new(handler, self.limits);
+        S::ways(&self.ways).listen(server.links());
+        let drain = drain.clone();
+        self.tasks().spawn(async move {
+            let stop = async move { drain.begun().await };
+            if let Err(error) = server.serve(incoming, stop).await {
+                tracing::error!(%error, service = S::NAME, "a listener failed");
+            }
+        });
+    }
+
+    /// Makes associations with `peer` from now on, if that is this node's part.
+    fn connect(&self, peer: &Peer, config: &Config) -> anyhow::Result<()> {
+        match peer.point {
+            ReferencePoint::X => self.link::<X>(peer, config),
+            ReferencePoint::Y | ReferencePoint::YPrime => self.link::<Y>(peer, config),
+            ReferencePoint::Z => self.link::<Z>(peer, config),
+            ReferencePoint::EndToEnd => Ok(()),
+        }
+    }
+
+    fn link<S: Routed>(&self, peer: &Peer, config: &Config) -> anyhow::Result<()> {
+        let Some(address) = peer.address.filter(|_| peer.initiator != Initiator::Peer) else {
+            return Ok(());
+        };
+        let target = format!("http://{address}").parse()?;
+        let connector = Connector::new(self.keyring.clone(), peer.point, peer.entity.clone());
+        let handler = Answering::<S>::new(&self.shared, &[peer.point]);
+        let link = Link::<S>::connect(connector, &target, handler, self.limits)
+            .with_context(|| format!("peer {}", peer.entity))?;
+        let announcement = S::announcement(behind(config)).filter(|_| announces(peer, config));
+        if let Some(announcement) = announcement {
+            let link = link.clone();
+            self.tasks().spawn(async move {
+                let _ = link.announce(announcement).await;
+            });
+        }
+        let to = (peer.entity.clone(), peer.point);
+        S::ways(&self.ways).insert(to, link);
+        Ok(())
+    }
+
+    fn disconnect(&self, peer: &Peer) {
+        let to = (peer.entity.clone(), peer.point);
+        match peer.point {
+            ReferencePoint::X => self.unlink::<X>(&to),
+            ReferencePoint::Y | ReferencePoint::YPrime => self.unlink::<Y>(&to),
+            ReferencePoint::Z => self.unlink::<Z>(&to),
+            ReferencePoint::EndToEnd => {}
+        }
+    }
+
+    fn unlink<S: Routed>(&self, to: &super::ways::To) {
+        let link = S::ways(&self.ways).remove(to);
+        if let Some(link) = link {
+            link.close();
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, (Config, Vec<Known>)> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Transported {
+    fn drop(&mut self) {
+        self.keyring.close(CloseReason::Done);
+    }
+}
+
+fn same_place(one: &Peer, other: &Peer) -> bool {
+    one.entity == other.entity && one.point == other.point
+}
+
+/// Whether `peer` has to be told for whom this node speaks besides itself and its own AEs.
+fn announces(peer: &Peer, config: &Config) -> bool {
+    peer.relation == Some(Relation::Registrar) && !behind(config).is_empty()
+}
+
+/// The CSEs that register here, what is below them, and the AEs here whose stem begins with `S`.
+fn behind(config: &Config) -> Vec<EntityId> {
+    let registrees = config
+        .peers
+        .iter()
+        .filter(|peer| peer.relation == Some(Relation::Registree))
+        .flat_map(|peer| core::iter::once(&peer.entity).chain(&peer.subtree));
+    let aes = config
+        .peers
+        .iter()
+        .filter(|peer| peer.point == ReferencePoint::X)
+        .flat_map(|peer| core::iter::once(&peer.entity).chain(&peer.aes))
+        .filter(|ae| ae.kind() == EntityKind::Ae && ae.cse().is_none());
+    registrees.chain(aes).cloned().collect()
+}
+
+/// The transport's bounds for this configuration.
+fn limits(config: &Config) -> Limits {
+    let mut limits = Limits::default();
+    let http = &config.limits.http;
+    limits.patience = config.limits.exchange_time;
+    limits.in_flight = limits.in_flight.max(config.limits.in_flight);
+    // A head in protobuf takes a little more than in HTTP.
+    limits.largest = http.body.saturating_add(2 * http.head).max(limits.largest);
+    limits
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge")]
+fn note(keyring: &Keyring) {
+    metrics::gauge!("refpoint_associations").set(keyring.associations() as f64);
+}

@@ -1,0 +1,136 @@
+//! The ways to peers: links that this node made, and those over associations that peers made.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use refpoint_keys::{EntityId, ReferencePoint};
+use refpoint_primitive::{Failure, RequestMessage, ResponseMessage};
+use refpoint_transport::{Link, Links, X, Y, Z};
+
+use super::point::Point;
+use crate::carrier::Carrier;
+
+/// Who is meant: one entity may be a peer at several reference points.
+pub(super) type To = (EntityId, ReferencePoint);
+
+/// The ways of one service.
+#[derive(Debug)]
+pub(super) struct Ways<S: Point> {
+    made: HashMap<To, Link<S>>,
+    taken: Vec<Links<S>>,
+}
+
+/// The ways of all.
+#[derive(Debug, Default)]
+pub(super) struct AllWays {
+    x: Mutex<Ways<X>>,
+    y: Mutex<Ways<Y>>,
+    z: Mutex<Ways<Z>>,
+}
+
+/// A service whose ways are in the table.
+pub(super) trait Routed: Point {
+    /// Its ways.
+    fn ways(all: &AllWays) -> MutexGuard<'_, Ways<Self>>;
+}
+
+impl<S: Point> Default for Ways<S> {
+    fn default() -> Self {
+        Self {
+            made: HashMap::new(),
+            taken: Vec::new(),
+        }
+    }
+}
+
+impl<S: Point> Ways<S> {
+    /// This node makes associations with the peer: over `link`.
+    pub(super) fn insert(&mut self, to: To, link: Link<S>) -> Option<Link<S>> {
+        self.made.insert(to, link)
+    }
+
+    /// This node makes none any more.
+    pub(super) fn remove(&mut self, to: &To) -> Option<Link<S>> {
+        self.made.remove(to)
+    }
+
+    /// Peers make associations: with `links`.
+    pub(super) fn listen(&mut self, links: Links<S>) {
+        self.taken.push(links);
+    }
+
+    /// Ends the links that this node made.
+    pub(super) fn close(&mut self) {
+        self.made.drain().for_each(|(_, link)| link.close());
+    }
+
+    /// The link over which to ask: one that is up, whoever made it, or else the one that this node is making.
+    fn find(&self, to: &To) -> Option<Link<S>> {
+        let made = self.made.get(to);
+        if let Some(link) = made.filter(|link| link.association().is_some()) {
+            return Some(link.clone());
+        }
+        let is_at_point = |link: &Link<S>| {
+            link.association()
+                .is_some_and(|association| association.peer().point == to.1)
+        };
+        let mut taken = self.taken.iter().filter_map(|links| links.find(&to.0));
+        taken.find(is_at_point).or_else(|| made.cloned())
+    }
+}
+
+impl Routed for X {
+    fn ways(all: &AllWays) -> MutexGuard<'_, Ways<Self>> {
+        all.x.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Routed for Y {
+    fn ways(all: &AllWays) -> MutexGuard<'_, Ways<Self>> {
+        all.y.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Routed for Z {
+    fn ways(all: &AllWays) -> MutexGuard<'_, Ways<Self>> {
+        all.z.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries requests to one peer, over whatever association there is with it at that moment.
+#[derive(Debug)]
+pub struct Transport {
+    ways: Arc<AllWays>,
+    to: To,
+    patience: Duration,
+}
+
+impl Transport {
+    pub(super) fn new(ways: &Arc<AllWays>, to: To, patience: Duration) -> Self {
+        Self {
+            ways: Arc::clone(ways),
+            to,
+            patience,
+        }
+    }
+
+    async fn over<S: Routed>(&self, request: RequestMessage) -> Result<ResponseMessage, Failure> {
+        let link = S::ways(&self.ways).find(&self.to);
+        let link = link.ok_or(Failure::NoAssociation)?;
+        let ask = S::message(request.clone())?;
+        let response = link.exchange_within(self.patience, ask).await?;
+        S::read_answer(response, &request)
+    }
+}
+
+impl Carrier for Transport {
+    async fn exchange(&self, request: RequestMessage) -> Result<ResponseMessage, Failure> {
+        match self.to.1 {
+            ReferencePoint::X => self.over::<X>(request).await,
+            ReferencePoint::Y | ReferencePoint::YPrime => self.over::<Y>(request).await,
+            ReferencePoint::Z => self.over::<Z>(request).await,
+            ReferencePoint::EndToEnd => Err(Failure::Internal),
+        }
+    }
+}
