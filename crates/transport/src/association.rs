@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use refpoint_association::{Authenticated, CloseReason, StreamSession};
 use refpoint_primitive::Peer;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// A handle of an association: who is at the other end now, whether it still holds, and a way to end it.
 ///
@@ -29,6 +29,8 @@ struct Shared {
     closed: watch::Sender<bool>,
     wakers: Mutex<[Option<Waker>; 2]>,
     places: OnceLock<Arc<Semaphore>>,
+    /// Who carries it on datagrams and hears when it shall end: at most once, so that nothing piles up.
+    carrier: Option<mpsc::UnboundedSender<Association>>,
 }
 
 /// Which task waits: a stream may be read and written by two.
@@ -39,14 +41,29 @@ pub(crate) enum Side {
 }
 
 impl Association {
-    pub(crate) fn new(session: &StreamSession) -> Self {
+    /// The association on a stream.
+    pub(crate) fn of_stream(session: &StreamSession) -> Self {
+        Self::new(session.peer().clone(), session.renewal(), None)
+    }
+
+    /// The associations with a peer on datagrams, each succeeding the one before.
+    pub(crate) fn of_datagrams(peer: Authenticated, carrier: mpsc::UnboundedSender<Self>) -> Self {
+        Self::new(peer, Duration::MAX, Some(carrier))
+    }
+
+    fn new(
+        peer: Authenticated,
+        renewal: Duration,
+        carrier: Option<mpsc::UnboundedSender<Self>>,
+    ) -> Self {
         Self(Arc::new(Shared {
-            authenticated: RwLock::new(session.peer().clone()),
-            renewal: session.renewal(),
+            authenticated: RwLock::new(peer),
+            renewal,
             ending: OnceLock::new(),
             closed: watch::Sender::new(false),
             wakers: Mutex::default(),
             places: OnceLock::new(),
+            carrier,
         }))
     }
 
@@ -84,6 +101,10 @@ impl Association {
         // The first reason stands.
         if self.0.ending.set(reason).is_ok() {
             self.wake();
+            if let Some(carrier) = &self.0.carrier {
+                // Gone: then it is closed already.
+                let _ = carrier.send(self.clone());
+            }
         }
     }
 
@@ -97,6 +118,17 @@ impl Association {
     /// The instant, in this crate's monotonic time, by which a new association should take the place of this one.
     pub(crate) fn renewal(&self) -> Duration {
         self.0.renewal
+    }
+
+    /// A newer association has taken its place, under the same handle.
+    pub(crate) fn succeed(&self, peer: Authenticated) {
+        let current = &self.0.authenticated;
+        *current.write().unwrap_or_else(PoisonError::into_inner) = peer;
+    }
+
+    /// Whether its carrier knows by itself when its credential goes.
+    pub(crate) fn is_of_datagrams(&self) -> bool {
+        self.0.carrier.is_some()
     }
 
     /// Whether someone wants it to end.

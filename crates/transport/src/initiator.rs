@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use prost::Message as _;
 use refpoint_primitive::Failure;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,8 +16,11 @@ use tonic::{Code, Request, Status, Streaming};
 use crate::connector::host_and_port;
 use crate::handler::Shared as SharedHandler;
 use crate::limits::{CONNECTION_WINDOW, FRAME_SIZE, STREAM_WINDOW};
-use crate::service::FromResponder;
 use crate::{Association, Connector, Error, Limits, SecureStream, Service, clock, entropy};
+
+mod serving;
+
+use serving::Serving;
 
 /// The initiator's end of a link: what its users hold. The driver is a task.
 pub(crate) struct Initiating<S: Service> {
@@ -263,7 +265,6 @@ impl<S: Service> Driver<S> {
             association: generation.association.clone(),
             served: generation.served.clone(),
             limits: self.shared.limits,
-            places: Arc::new(Semaphore::new(self.shared.limits.in_flight)),
         };
         Current {
             renewal: renewal(&generation.association),
@@ -286,84 +287,6 @@ fn renewal(association: &Association) -> Duration {
     let half = association.renewal().saturating_sub(now) / 2;
     let part = (half.as_nanos() * u128::from(entropy::draw())) >> 32;
     now + half + Duration::from_nanos(u64::try_from(part).unwrap_or(u64::MAX))
-}
-
-/// Answers what the responder asks over one association.
-struct Serving<S: Service> {
-    handler: SharedHandler<S>,
-    association: Association,
-    served: mpsc::Sender<S::Served>,
-    limits: Limits,
-    places: Arc<Semaphore>,
-}
-
-impl<S: Service> Serving<S> {
-    async fn run(self, mut asked: Streaming<S::Asked>, mut retired: watch::Receiver<bool>) {
-        let retiring = async {
-            // A new association has taken over: what was sent before may still arrive. Dropped: the link ends.
-            if retired.wait_for(|retired| *retired).await.is_ok() {
-                sleep(self.limits.patience).await;
-            }
-        };
-        tokio::pin!(retiring);
-        loop {
-            // No place, no next request: it waits at the responder, and its asker is told when too many do.
-            let Ok(place) = self.places.clone().acquire_owned().await else {
-                break;
-            };
-            let message = tokio::select! {
-                message = asked.message() => message,
-                () = self.association.closed() => break,
-                () = &mut retiring => break,
-            };
-            match message.map(|message| message.map(S::read_asked)) {
-                Ok(Some(Some(FromResponder::Request(exchange, request)))) => {
-                    let handled = self
-                        .handler
-                        .clone()
-                        .handle(self.association.clone(), request);
-                    let (served, largest) = (self.served.clone(), self.limits.largest);
-                    tokio::spawn(async move {
-                        let _place = place;
-                        let response = handled.await;
-                        let answer = S::answer(exchange, fitting::<S>(response, largest));
-                        // Nobody is there to hear it: then it is not sent.
-                        let _ = served.send(answer).await;
-                    });
-                }
-                Ok(Some(Some(FromResponder::Announcement(announcement)))) => {
-                    self.handler.announced(&self.association, announcement);
-                }
-                Ok(Some(None)) => {
-                    tracing::debug!(service = S::NAME, "the peer asks without a number")
-                }
-                Ok(None) => break,
-                Err(status) => {
-                    tracing::debug!(%status, service = S::NAME, "the peer does not ask any more");
-                    break;
-                }
-            }
-        }
-        let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
-        let _ = timeout(self.limits.patience, self.places.acquire_many(all)).await;
-    }
-}
-
-/// An answer that the peer takes; the empty one, which it reports as unusable, in the place of one that is too large.
-fn fitting<S: Service>(response: S::Response, largest: usize) -> S::Response {
-    // The number and the tags around it take less than this.
-    const AROUND: usize = 32;
-    let size = response.encoded_len();
-    if size.saturating_add(AROUND) <= largest {
-        return response;
-    }
-    tracing::warn!(
-        size,
-        largest,
-        service = S::NAME,
-        "an answer is too large to be sent"
-    );
-    S::Response::default()
 }
 
 fn endpoint(target: &Uri, limits: &Limits) -> Endpoint {

@@ -6,6 +6,8 @@ use refpoint_association::{
 };
 use refpoint_keys::{EntityId, ReferencePoint};
 
+use tokio::sync::watch;
+
 use crate::association::{Association, WeakAssociation};
 
 /// Who this process speaks for and what it knows of its peers, shared by all that makes or takes associations.
@@ -40,6 +42,7 @@ struct Shared {
     backend: Backend,
     table: RwLock<Table>,
     live: Mutex<Live>,
+    changes: watch::Sender<()>,
 }
 
 struct Table {
@@ -68,6 +71,7 @@ impl Keyring {
             backend,
             table: RwLock::new(Table { local, credentials }),
             live: Mutex::default(),
+            changes: watch::Sender::new(()),
         }))
     }
 
@@ -85,10 +89,14 @@ impl Keyring {
         let result = change(local, credentials);
         let live = self.live().sweep();
         for association in live {
-            if !holds(credentials, &association.authenticated()) {
+            let is_held =
+                association.is_of_datagrams() || holds(credentials, &association.authenticated());
+            if !is_held {
                 association.close(CloseReason::Revoked);
             }
         }
+        drop(table);
+        self.0.changes.send_replace(());
         result
     }
 
@@ -135,13 +143,23 @@ impl Keyring {
         if !holds(&table.credentials, &association.authenticated()) {
             return Err(Error::Closed(CloseReason::Revoked));
         }
+        self.list(association);
+        Ok(())
+    }
+
+    /// Lists an association for [`Keyring::close`]; a revocation is its carrier's to notice.
+    pub(crate) fn list(&self, association: &Association) {
         let mut live = self.live();
         if live.associations.len() >= live.sweep_at {
             let held = live.sweep().len();
             live.sweep_at = 2 * held + 64;
         }
         live.associations.push(association.downgrade());
-        Ok(())
+    }
+
+    /// Tells of every change from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
     }
 
     fn table(&self) -> RwLockReadGuard<'_, Table> {

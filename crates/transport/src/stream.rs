@@ -64,7 +64,7 @@ enum State {
 
 impl<IO> SecureStream<IO> {
     fn new(io: IO, session: StreamSession, frames: Frames, outbound: Outbound) -> Self {
-        let association = Association::new(&session);
+        let association = Association::of_stream(&session);
         let wait = until(session.next_timeout());
         Self {
             io,

@@ -1,0 +1,491 @@
+use core::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use prost::Message as _;
+use refpoint_association::{
+    AssociationId, AttemptId, Authenticated, Config, Credential, CredentialId, Credentials,
+    Endpoint, Error, SessionLabel,
+};
+use refpoint_keys::{EntityId, ReferencePoint};
+use refpoint_primitive::{Bytes, ExchangeId, Failure, ResponseMessage};
+use refpoint_x::proto::{self, datagram::Body};
+use refpoint_x::{Datagram, exchange};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::asking::{Asking, Due};
+use super::outgoing::{Happened, Outgoing};
+use super::peers::{Peers, Way};
+use super::{Command, DatagramLimits, RECORD, Up, lock};
+use crate::handler::Shared;
+use crate::{Association, Keyring, X, clock, entropy};
+
+/// So many packets are taken from the socket before anything else gets its turn.
+const BATCH: usize = 64;
+
+/// A request that was repeated this often without any sign of its peer makes the association suspect (rule H8).
+const SUSPICIOUS: u32 = 2;
+
+/// Owns the end point; everything that happens passes through [`Driver::run`].
+pub(super) struct Driver {
+    socket: UdpSocket,
+    endpoint: Endpoint,
+    keyring: Keyring,
+    /// The keyring's credentials and their names in the end point.
+    credentials: HashMap<CredentialId, (Arc<Credential>, CredentialId)>,
+    peers: Peers,
+    up: Up,
+    asking: Asking,
+    handler: Shared<X>,
+    executing: HashSet<(EntityId, ExchangeId)>,
+    executed: (mpsc::Sender<Executed>, mpsc::Receiver<Executed>),
+    closing: (
+        mpsc::UnboundedSender<Association>,
+        mpsc::UnboundedReceiver<Association>,
+    ),
+    outgoing: Outgoing,
+    /// Of one packet that is received.
+    buffer: Vec<u8>,
+    limits: DatagramLimits,
+}
+
+/// The answer to a peer's request.
+struct Executed {
+    peer: EntityId,
+    exchange: ExchangeId,
+    /// None when the handler has failed: then its asker repeats the request.
+    datagram: Option<Bytes>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        socket: UdpSocket,
+        keyring: &Keyring,
+        config: Config,
+        handler: Shared<X>,
+        limits: DatagramLimits,
+        up: Up,
+    ) -> Self {
+        let local = keyring.read(|local, _| local.clone());
+        Self {
+            socket,
+            endpoint: Endpoint::new(config, local, Credentials::new(), &mut entropy::system()),
+            keyring: keyring.clone(),
+            credentials: HashMap::new(),
+            peers: Peers::default(),
+            up,
+            asking: Asking::new(limits.retransmission, limits.largest),
+            handler,
+            executing: HashSet::new(),
+            executed: mpsc::channel(limits.executing.max(1)),
+            closing: mpsc::unbounded_channel(),
+            outgoing: Outgoing::default(),
+            buffer: vec![0; 65_536],
+            limits,
+        }
+    }
+
+    /// Wait for something; let the end point deal with it; deal with what that gave; send.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut changes = self.keyring.changes();
+        self.take_credentials();
+        loop {
+            let timer = sleep_until(self.wake_up());
+            tokio::select! {
+                _ = self.socket.readable() => self.receive(),
+                _ = self.socket.writable(), if self.outgoing.is_waiting() => {}
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => break,
+                },
+                Some(executed) = self.executed.1.recv() => self.answer(executed),
+                Some(association) = self.closing.1.recv() => self.close(&association),
+                _ = changes.changed() => self.take_credentials(),
+                () = timer => {}
+            }
+            self.handle_timeouts();
+            self.handle_events();
+            self.outgoing.send(&self.socket);
+        }
+        self.stop();
+    }
+
+    fn wake_up(&self) -> Instant {
+        let timeouts = [
+            self.endpoint.next_timeout(),
+            self.asking.next_timeout(),
+            self.peers.next_timeout(),
+        ];
+        let next = timeouts.into_iter().flatten().min();
+        let wait = next.map(|next| next.saturating_sub(clock::monotonic()));
+        // Rounded up: timers have milliseconds, and too early is once more.
+        let wait = wait.unwrap_or(Duration::from_secs(3600)) + Duration::from_millis(1);
+        Instant::now() + wait.min(Duration::from_secs(3600))
+    }
+
+    fn receive(&mut self) {
+        let mut buffer = core::mem::take(&mut self.buffer);
+        for _ in 0..BATCH {
+            let Ok((length, from)) = self.socket.try_recv_from(&mut buffer) else {
+                break;
+            };
+            let (packet, rng) = (&mut buffer[..length], &mut entropy::system());
+            self.endpoint
+                .receive(clock::now(), rng, from, packet, &mut self.outgoing);
+            self.handle_events();
+        }
+        self.buffer = buffer;
+    }
+
+    fn handle_timeouts(&mut self) {
+        let now = clock::now();
+        if self
+            .endpoint
+            .next_timeout()
+            .is_some_and(|due| due <= now.monotonic)
+        {
+            let rng = &mut entropy::system();
+            self.endpoint.handle_timeout(now, rng, &mut self.outgoing);
+        }
+        if self
+            .asking
+            .next_timeout()
+            .is_some_and(|due| due <= now.monotonic)
+        {
+            for due in self.asking.handle_timeout(now.monotonic) {
+                self.repeat(&due);
+            }
+        }
+        for peer in self.peers.due(now.monotonic) {
+            self.connect(&peer);
+        }
+    }
+
+    fn handle_events(&mut self) {
+        while let Some(happened) = self.outgoing.next_event() {
+            match happened {
+                Happened::Established(id, peer) => self.established(id, peer),
+                Happened::Received(id, content) => self.received(id, content),
+                Happened::Replaced(old, new) => self.peers.replace(old, new),
+                Happened::Closed(id, error) => self.closed(id, error),
+                Happened::Failed(attempt, error) => self.failed(attempt, error),
+            }
+        }
+    }
+
+    fn established(&mut self, id: AssociationId, peer: Authenticated) {
+        let entity = peer.entity().clone();
+        tracing::debug!(peer = %entity, "association established");
+        self.peers.establish(&entity, id);
+        let place = self.peers.place(&entity);
+        place.heard = clock::monotonic();
+        if let Some(way) = &mut place.way {
+            way.attempt = None;
+            way.backoff.succeeded(clock::monotonic());
+        }
+        let mut up = lock(&self.up);
+        match up
+            .get(&entity)
+            .filter(|association| !association.is_closed())
+        {
+            Some(association) => association.succeed(peer),
+            None => {
+                let association = Association::of_datagrams(peer, self.closing.0.clone());
+                self.keyring.list(&association);
+                up.insert(entity.clone(), association);
+            }
+        }
+        drop(up);
+        // What waited for an association, or got no answer over the one before.
+        for datagram in self.asking.of_peer(&entity) {
+            self.send(&entity, &datagram);
+        }
+    }
+
+    fn received(&mut self, id: AssociationId, content: Bytes) {
+        let owner = self.peers.owner(id).cloned();
+        // One that was replaced still receives for a while.
+        let owner = owner.or_else(|| Some(self.endpoint.peer(id)?.entity().clone()));
+        let Some(peer) = owner else { return };
+        let now = clock::monotonic();
+        if let Some(place) = self.peers.find_mut(&peer) {
+            place.heard = now;
+        }
+        let Ok(proto::Datagram {
+            exchange_id,
+            body: Some(body),
+        }) = proto::Datagram::decode(content)
+        else {
+            tracing::debug!(%peer, "a record holds no datagram of X");
+            return;
+        };
+        let exchange = ExchangeId::new(exchange_id);
+        match body {
+            Body::Request(request) => self.execute(peer, exchange, request),
+            Body::Response(response) => self.asking.answer(&peer, exchange, response),
+            Body::Pending(_) => self.asking.pending(now, &peer, exchange),
+        }
+    }
+
+    fn execute(&mut self, peer: EntityId, exchange: ExchangeId, request: proto::ExchangeRequest) {
+        if self.executing.contains(&(peer.clone(), exchange)) {
+            self.send(&peer, &Datagram::pending(exchange));
+            return;
+        }
+        let Some(association) = lock(&self.up).get(&peer).cloned() else {
+            return;
+        };
+        if self.executing.len() >= self.limits.executing {
+            tracing::debug!(%peer, "too many requests are executed: one is dropped");
+            return;
+        }
+        self.executing.insert((peer.clone(), exchange));
+        let handled = self.handler.clone().handle(association, request.clone());
+        let (executed, room) = (self.executed.0.clone(), self.limits.largest - RECORD);
+        tokio::spawn(async move {
+            // In a task of its own, so that a panic is an answer that never comes, and nothing else.
+            let response = tokio::spawn(handled).await;
+            let datagram = response
+                .ok()
+                .map(|response| fitting(exchange, &request, response, room));
+            let _ = executed
+                .send(Executed {
+                    peer,
+                    exchange,
+                    datagram,
+                })
+                .await;
+        });
+    }
+
+    fn answer(&mut self, executed: Executed) {
+        let Executed {
+            peer,
+            exchange,
+            datagram,
+        } = executed;
+        if let Some(datagram) = datagram {
+            self.send(&peer, &datagram);
+        }
+        self.executing.remove(&(peer, exchange));
+    }
+
+    fn closed(&mut self, id: AssociationId, error: Error) {
+        let Some(peer) = self.peers.end(id) else {
+            return;
+        };
+        tracing::debug!(%peer, %error, "association ended");
+        self.gone(&peer);
+    }
+
+    /// A peer has no association any more.
+    fn gone(&mut self, peer: &EntityId) {
+        if let Some(association) = lock(&self.up).remove(peer) {
+            association.mark_closed();
+        }
+        // Who is not to be reached may come back by itself, within the patience of those who wait.
+        let place = self.peers.find_mut(peer);
+        if let Some(way) = place.and_then(|place| place.way.as_mut()) {
+            way.lost(clock::monotonic(), false);
+        }
+    }
+
+    fn failed(&mut self, attempt: AttemptId, error: Error) {
+        let Some((peer, place)) = self.peers.of_attempt(attempt) else {
+            return;
+        };
+        tracing::debug!(%peer, %error, "no association");
+        let peer = peer.clone();
+        let has_association = place.association.is_some();
+        if let Some(way) = &mut place.way {
+            way.lost(clock::monotonic(), true);
+        }
+        if !has_association {
+            self.asking.fail_all(&peer, told(error));
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Ask(ask) => {
+                let (peer, now) = (ask.peer.clone(), clock::monotonic());
+                if self.peers.find(&peer).is_none() {
+                    let _ = ask.answer.send(Err(Failure::NoAssociation));
+                    return;
+                }
+                if let Some(datagram) = self.asking.begin(now, *ask) {
+                    self.send(&peer, &datagram);
+                }
+            }
+            Command::Reach(peer, at) => {
+                self.peers.place(&peer).way = Some(Way::new(at));
+            }
+            Command::Forget(peer) => {
+                let association = self.peers.find_mut(&peer).and_then(|place| {
+                    place.way = None;
+                    place.association
+                });
+                if let Some(id) = association {
+                    let _ = self.endpoint.close(clock::now(), id, &mut self.outgoing);
+                    self.closed(id, Error::NoAssociation);
+                }
+                self.asking.fail_all(&peer, Failure::NoAssociation);
+            }
+            Command::Renew(peer) => {
+                let place = self.peers.find(&peer);
+                if let Some(id) = place.and_then(|place| place.association) {
+                    let rng = &mut entropy::system();
+                    let _ = self
+                        .endpoint
+                        .renew(clock::now(), rng, id, &mut self.outgoing);
+                }
+            }
+            Command::Statistics(answer) => drop(answer.send(self.endpoint.statistics())),
+        }
+    }
+
+    /// Starts a handshake with a peer that is to be reached.
+    fn connect(&mut self, peer: &EntityId) {
+        let now = clock::now();
+        let named = self.keyring.credential(ReferencePoint::X, peer);
+        let named = named.and_then(|(id, _)| Some(self.credentials.get(&id)?.1));
+        let Some(way) = self
+            .peers
+            .find_mut(peer)
+            .and_then(|place| place.way.as_mut())
+        else {
+            return;
+        };
+        let (rng, label) = (&mut entropy::system(), SessionLabel::default());
+        let out = &mut self.outgoing;
+        let started = named.ok_or(Error::NoCredential).and_then(|credential| {
+            self.endpoint
+                .connect(now, rng, way.at, credential, label, out)
+        });
+        match started {
+            Ok(attempt) => way.attempt = Some(attempt),
+            Err(error) => {
+                tracing::debug!(%peer, %error, "no association");
+                way.lost(now.monotonic, true);
+                self.asking.fail_all(peer, told(error));
+            }
+        }
+    }
+
+    /// Sends a record, if there is an association; what is lost here is repeated by its asker.
+    fn send(&mut self, peer: &EntityId, datagram: &[u8]) {
+        let Some(id) = self.peers.find(peer).and_then(|place| place.association) else {
+            return;
+        };
+        if let Err(error) = self
+            .endpoint
+            .send(clock::now(), id, datagram, &mut self.outgoing)
+        {
+            tracing::debug!(%peer, %error, "a record was not sent");
+        }
+    }
+
+    fn repeat(&mut self, due: &Due) {
+        self.send(&due.peer, &due.datagram);
+        let Some(place) = self.peers.find(&due.peer) else {
+            return;
+        };
+        if due.repeats >= SUSPICIOUS
+            && place.heard < due.since
+            && let Some(id) = place.association
+        {
+            let rng = &mut entropy::system();
+            let _ = self
+                .endpoint
+                .suspect(clock::now(), rng, id, &mut self.outgoing);
+        }
+    }
+
+    fn close(&mut self, association: &Association) {
+        let peer = association.peer().entity;
+        let place = self.peers.find(&peer);
+        let Some(id) = place.and_then(|place| place.association) else {
+            return;
+        };
+        if lock(&self.up).get(&peer) == Some(association) {
+            let _ = self.endpoint.close(clock::now(), id, &mut self.outgoing);
+            self.closed(id, Error::NoAssociation);
+        }
+    }
+
+    /// Takes over the keyring's credentials for X: what went is revoked, what came can be used.
+    fn take_credentials(&mut self) {
+        let wanted: HashMap<_, _> = self.keyring.read(|_, credentials| {
+            let all = credentials.iter();
+            let of_x = all.filter(|(_, credential)| credential.point() == ReferencePoint::X);
+            of_x.map(|(id, credential)| (id, credential.clone()))
+                .collect()
+        });
+        let is_wanted = |id: &CredentialId, credential: &Arc<Credential>| {
+            wanted
+                .get(id)
+                .is_some_and(|other| Arc::ptr_eq(other, credential))
+        };
+        let held = core::mem::take(&mut self.credentials);
+        for (id, (credential, named)) in held {
+            if is_wanted(&id, &credential) {
+                self.credentials.insert(id, (credential, named));
+            } else {
+                let out = &mut self.outgoing;
+                self.endpoint.remove_credential(clock::now(), named, out);
+            }
+        }
+        for id in self.peers.associations() {
+            if self.endpoint.peer(id).is_none() {
+                self.closed(id, Error::NoCredential);
+            }
+        }
+        for (id, credential) in wanted {
+            if let std::collections::hash_map::Entry::Vacant(place) = self.credentials.entry(id) {
+                match self
+                    .endpoint
+                    .insert_credential(Credential::clone(&credential))
+                {
+                    Ok(named) => drop(place.insert((credential, named))),
+                    Err(error) => tracing::warn!(%error, "a credential is of no use"),
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        for id in self.peers.associations() {
+            let _ = self.endpoint.close(clock::now(), id, &mut self.outgoing);
+            self.closed(id, Error::NoAssociation);
+        }
+        self.outgoing.send(&self.socket);
+    }
+}
+
+/// What waiting askers are told of an association that could not be made.
+const fn told(error: Error) -> Failure {
+    match error {
+        Error::NoAnswer => Failure::PeerUnreachable,
+        Error::Full(_) => Failure::QueueFull,
+        _ => Failure::NoAssociation,
+    }
+}
+
+/// The datagram that answers, or says that the answer does not fit.
+fn fitting(
+    exchange: ExchangeId,
+    request: &proto::ExchangeRequest,
+    response: proto::ExchangeResponse,
+    room: usize,
+) -> Bytes {
+    Datagram::response(exchange, response, room).unwrap_or_else(|error| {
+        tracing::debug!(%error, "an answer does not fit");
+        let refusal = match exchange::read_request(request.clone()) {
+            Ok(incoming) => ResponseMessage::refusal(Failure::TooLarge, incoming.message()),
+            Err(unreadable) => *unreadable.refusal,
+        };
+        Datagram::response(exchange, exchange::response(refusal), room).unwrap_or_default()
+    })
+}
