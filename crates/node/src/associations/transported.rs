@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context;
 use refpoint_association::CloseReason;
 use refpoint_keys::{EntityId, EntityKind, ReferencePoint};
-use refpoint_transport::{Connector, Incoming, Keyring, Limits, Link, Server, X, Y, Z};
-use tokio::net::TcpListener;
+use refpoint_transport::{
+    Connector, DatagramLimits, Datagrams, Incoming, Keyring, Limits, Link, Server, X, Y, Z,
+};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +27,7 @@ use crate::layers::Layers;
 const NOTE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Associations over TCP: X, Y and Z in gRPC.
+/// Associations over TCP (X, Y and Z, in gRPC) and over UDP (X).
 ///
 /// ```text
 /// Transport (a Carrier) ─► Ways ─► Link ═══ association ═══ peer
@@ -37,8 +39,9 @@ pub struct Transported {
     shared: Arc<Shared>,
     ways: Arc<AllWays>,
     limits: Limits,
+    datagram_limits: DatagramLimits,
     addresses: Vec<SocketAddr>,
-    known: Mutex<(Config, Vec<Known>)>,
+    known: tokio::sync::Mutex<(Config, Vec<Known>)>,
     /// What ends with this value: listeners and the note-taker.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -64,8 +67,9 @@ impl Associations for Transported {
             }),
             ways: Arc::default(),
             limits: limits(config),
+            datagram_limits: datagram_limits(config),
             addresses: Vec::new(),
-            known: Mutex::new((config.clone(), identity.peers)),
+            known: tokio::sync::Mutex::new((config.clone(), identity.peers)),
             tasks: Mutex::default(),
         };
         for listen in &config.listen {
@@ -74,7 +78,7 @@ impl Associations for Transported {
             this.addresses.push(address);
         }
         for peer in &config.peers {
-            this.connect(peer, config)?;
+            this.connect(peer, config).await?;
         }
         let keyring = this.keyring.clone();
         this.tasks().spawn(async move {
@@ -98,7 +102,7 @@ impl Associations for Transported {
         // Refused here rather than half-way.
         Layers::new(config)?;
         identity.credentials()?;
-        let mut known = self.known();
+        let mut known = self.known.lock().await;
         let (old_config, old) = &mut *known;
         let unchanged = |one: &Known, others: &[Known]| {
             others
@@ -108,7 +112,7 @@ impl Associations for Transported {
         let gone = || old.iter().filter(|old| !unchanged(old, &identity.peers));
         let come = || identity.peers.iter().filter(|new| !unchanged(new, old));
         for known in gone() {
-            self.disconnect(&known.peer);
+            self.disconnect(&known.peer).await;
         }
         self.shared.layers.reload(old_config, config)?;
         let local = identity.local;
@@ -123,7 +127,7 @@ impl Associations for Transported {
             come().try_for_each(|known| credentials.insert(known.credential.clone()).map(drop))
         })?;
         for known in come() {
-            self.connect(&known.peer, config)?;
+            self.connect(&known.peer, config).await?;
         }
         for (what, list) in [("gone", gone().count()), ("come", come().count())] {
             tracing::debug!(what, peers = list, "peers differ");
@@ -134,10 +138,14 @@ impl Associations for Transported {
 
     async fn close(&self) {
         X::ways(&self.ways).close();
+        let datagrams = self.ways.datagrams().close();
         Y::ways(&self.ways).close();
         Z::ways(&self.ways).close();
+        for (peer, datagrams) in datagrams {
+            datagrams.forget(peer).await;
+        }
         // The listeners have heard of the drain themselves: requests under way are being answered.
-        let patient = Instant::now() + self.known().0.drain / 2;
+        let patient = Instant::now() + self.known.lock().await.0.drain / 2;
         while self.keyring.associations() > 0 && Instant::now() < patient {
             sleep(LOOK).await;
         }
@@ -156,12 +164,16 @@ impl Transported {
     }
 
     async fn listen(&self, listen: &Listen, drain: &Drain) -> anyhow::Result<SocketAddr> {
+        let context = || format!("cannot listen on {}", listen.address);
         if listen.carriage == Carriage::Udp {
-            tracing::warn!(address = %listen.address, "datagrams are not carried yet: TCP in their place");
+            let datagrams = self.datagrams(listen.address).await.with_context(context)?;
+            let address = datagrams.local_addr();
+            self.ways.datagrams().listen(datagrams);
+            return Ok(address);
         }
         let listener = TcpListener::bind(listen.address)
             .await
-            .with_context(|| format!("cannot listen on {}", listen.address))?;
+            .with_context(context)?;
         let address = listener.local_addr()?;
         let incoming = Incoming::new(listener, self.keyring.clone());
         match listen.points.first() {
@@ -185,8 +197,27 @@ impl Transported {
         });
     }
 
+    async fn datagrams(&self, address: SocketAddr) -> anyhow::Result<Datagrams> {
+        let socket = UdpSocket::bind(address).await?;
+        let handler = Answering::<X>::new(&self.shared, &[ReferencePoint::X]);
+        let (config, limits) = (
+            refpoint_association::Config::default(),
+            self.datagram_limits,
+        );
+        Ok(Datagrams::start(
+            socket,
+            &self.keyring,
+            config,
+            handler,
+            limits,
+        )?)
+    }
+
     /// Makes associations with `peer` from now on, if that is this node's part.
-    fn connect(&self, peer: &Peer, config: &Config) -> anyhow::Result<()> {
+    async fn connect(&self, peer: &Peer, config: &Config) -> anyhow::Result<()> {
+        if peer.carriage == Carriage::Udp {
+            return self.reach(peer).await;
+        }
         match peer.point {
             ReferencePoint::X => self.link::<X>(peer, config),
             ReferencePoint::Y | ReferencePoint::YPrime => self.link::<Y>(peer, config),
@@ -195,8 +226,24 @@ impl Transported {
         }
     }
 
+    /// From a socket of its own: the listening ones may be bound to other interfaces.
+    async fn reach(&self, peer: &Peer) -> anyhow::Result<()> {
+        let Some(address) = to_connect(peer) else {
+            return Ok(());
+        };
+        let any: SocketAddr = match address {
+            SocketAddr::V4(_) => (core::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (core::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let context = || format!("peer {}", peer.entity);
+        let datagrams = self.datagrams(any).await.with_context(context)?;
+        datagrams.reach(peer.entity.clone(), address).await;
+        self.ways.datagrams().insert(peer.entity.clone(), datagrams);
+        Ok(())
+    }
+
     fn link<S: Routed>(&self, peer: &Peer, config: &Config) -> anyhow::Result<()> {
-        let Some(address) = peer.address.filter(|_| peer.initiator != Initiator::Peer) else {
+        let Some(address) = to_connect(peer) else {
             return Ok(());
         };
         let target = format!("http://{address}").parse()?;
@@ -216,7 +263,11 @@ impl Transported {
         Ok(())
     }
 
-    fn disconnect(&self, peer: &Peer) {
+    async fn disconnect(&self, peer: &Peer) {
+        let datagrams = self.ways.datagrams().remove(&peer.entity);
+        if let Some(datagrams) = datagrams.filter(|_| peer.carriage == Carriage::Udp) {
+            datagrams.forget(peer.entity.clone()).await;
+        }
         let to = (peer.entity.clone(), peer.point);
         match peer.point {
             ReferencePoint::X => self.unlink::<X>(&to),
@@ -233,10 +284,6 @@ impl Transported {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, (Config, Vec<Known>)> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -246,6 +293,11 @@ impl Drop for Transported {
     fn drop(&mut self) {
         self.keyring.close(CloseReason::Done);
     }
+}
+
+/// Where this node connects to, if that is its part.
+fn to_connect(peer: &Peer) -> Option<SocketAddr> {
+    peer.address.filter(|_| peer.initiator != Initiator::Peer)
 }
 
 fn same_place(one: &Peer, other: &Peer) -> bool {
@@ -282,6 +334,15 @@ fn limits(config: &Config) -> Limits {
     // A head in protobuf takes a little more than in HTTP.
     limits.largest = http.body.saturating_add(2 * http.head).max(limits.largest);
     limits
+}
+
+/// The bounds of X on UDP.
+fn datagram_limits(config: &Config) -> DatagramLimits {
+    DatagramLimits {
+        patience: config.limits.exchange_time,
+        largest: config.limits.datagram,
+        ..DatagramLimits::default()
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a gauge")]

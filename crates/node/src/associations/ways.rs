@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use refpoint_keys::{EntityId, ReferencePoint};
 use refpoint_primitive::{Failure, RequestMessage, ResponseMessage};
-use refpoint_transport::{Link, Links, X, Y, Z};
+use refpoint_transport::{Datagrams, Link, Links, X, Y, Z};
 
 use super::point::Point;
 use crate::carrier::Carrier;
@@ -21,9 +21,17 @@ pub(super) struct Ways<S: Point> {
     taken: Vec<Links<S>>,
 }
 
+/// The ways in datagrams: X only.
+#[derive(Debug, Default)]
+pub(super) struct DatagramWays {
+    made: HashMap<EntityId, Datagrams>,
+    taken: Vec<Datagrams>,
+}
+
 /// The ways of all.
 #[derive(Debug, Default)]
 pub(super) struct AllWays {
+    datagrams: Mutex<DatagramWays>,
     x: Mutex<Ways<X>>,
     y: Mutex<Ways<Y>>,
     z: Mutex<Ways<Z>>,
@@ -80,6 +88,46 @@ impl<S: Point> Ways<S> {
     }
 }
 
+impl DatagramWays {
+    /// This node makes associations with `peer` from this socket.
+    pub(super) fn insert(&mut self, peer: EntityId, from: Datagrams) {
+        self.made.insert(peer, from);
+    }
+
+    /// This node makes none any more.
+    pub(super) fn remove(&mut self, peer: &EntityId) -> Option<Datagrams> {
+        self.made.remove(peer)
+    }
+
+    /// Peers make associations at this socket.
+    pub(super) fn listen(&mut self, datagrams: Datagrams) {
+        self.taken.push(datagrams);
+    }
+
+    /// Lets go of every socket; returns who was to be reached from which.
+    pub(super) fn close(&mut self) -> Vec<(EntityId, Datagrams)> {
+        self.taken.clear();
+        self.made.drain().collect()
+    }
+
+    /// The socket from which to ask: the one with an association, or else the one that makes one.
+    fn find(&self, peer: &EntityId) -> Option<Datagrams> {
+        let made = self.made.get(peer);
+        let all = made.into_iter().chain(&self.taken);
+        let mut up = all.filter(|datagrams| datagrams.association(peer).is_some());
+        up.next().or(made).cloned()
+    }
+}
+
+impl AllWays {
+    /// Those in datagrams.
+    pub(super) fn datagrams(&self) -> MutexGuard<'_, DatagramWays> {
+        self.datagrams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Routed for X {
     fn ways(all: &AllWays) -> MutexGuard<'_, Ways<Self>> {
         all.x.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,12 +170,26 @@ impl Transport {
         let response = link.exchange_within(self.patience, ask).await?;
         S::read_answer(response, &request)
     }
+
+    async fn over_x(&self, request: RequestMessage) -> Result<ResponseMessage, Failure> {
+        let datagrams = self.ways.datagrams().find(&self.to.0);
+        let Some(datagrams) = datagrams else {
+            return self.over::<X>(request).await;
+        };
+        let ask = X::message(request.clone())?;
+        let exchange = datagrams.exchange_within(self.patience, &self.to.0, ask);
+        let response = exchange.await.map_err(|error| {
+            tracing::debug!(peer = %self.to.0, %error, "not carried");
+            error.failure()
+        })?;
+        X::read_answer(response, &request)
+    }
 }
 
 impl Carrier for Transport {
     async fn exchange(&self, request: RequestMessage) -> Result<ResponseMessage, Failure> {
         match self.to.1 {
-            ReferencePoint::X => self.over::<X>(request).await,
+            ReferencePoint::X => self.over_x(request).await,
             ReferencePoint::Y | ReferencePoint::YPrime => self.over::<Y>(request).await,
             ReferencePoint::Z => self.over::<Z>(request).await,
             ReferencePoint::EndToEnd => Err(Failure::Internal),
