@@ -237,3 +237,73 @@ fn an_association_that_is_out_of_messages_still_says_good_bye() {
     let closed: Vec<_> = world.log("gateway").closed.iter().map(|c| c.0).collect();
     assert!(closed.contains(&gateway), "{closed:?}");
 }
+
+/// Loses what goes to an index of the gateway's other than this one, until an instant.
+struct KnowsOnly(Vec<u8>, Duration);
+
+impl Adversary for KnowsOnly {
+    fn intercept(&mut self, now: Duration, packet: &Packet, _: &mut Injector) -> Verdict {
+        let record = packet.data[0] & 0x80 != 0 && packet.to == address(2);
+        if record && now < self.1 && packet.data[1..5] != self.0[..] {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    }
+}
+
+#[test]
+fn a_successor_that_is_never_confirmed_does_not_end_the_renewals() {
+    let setting = Setting {
+        policy: Policy::default()
+            .with_lifetime(Duration::from_secs(1_000))
+            .expect("valid"),
+        ..Setting::default()
+    };
+    let mut world = World::perfect(&setting);
+    let (device, _) = world.associate("device", "gateway");
+    world.net.start_capture();
+    world.send("device", device, b"x").expect("may send");
+    world.run_for(Duration::from_secs(1));
+    let index = world.net.captured()[0].1.data[1..5].to_vec();
+    // All confirmations of the first successors are lost.
+    let until = Duration::from_secs(500);
+    world.net.set_adversary(KnowsOnly(index, until));
+    world.run_for(Duration::from_secs(499));
+    let lost = world.log("device").closed.len();
+    assert!(lost >= 1, "successors came to nothing");
+    assert!(world.log("device").replaced.is_empty());
+    world.run_for(Duration::from_secs(2_000));
+    assert!(
+        world.log("device").replaced.len() >= 2,
+        "then it was renewed"
+    );
+    let all_by_silence = |error: &Error| *error == Error::NoAnswer;
+    let closed = &world.log("device").closed;
+    assert!(closed.iter().all(|(_, error)| all_by_silence(error)));
+    let newest = world.log("device").newest();
+    world.send("device", newest, b"alive").expect("may send");
+}
+
+#[test]
+fn a_refresh_follows_the_peer_to_where_its_answer_came_from() {
+    // The gateway moves while the Initiate of a refresh is under way.
+    let mut world = World::perfect(&Setting::default());
+    let (device, _) = world.associate("device", "gateway");
+    world.with("device", |endpoint, now, rng, out| {
+        endpoint.renew(now, rng, device, out).expect("may refresh");
+    });
+    world.run_for(Duration::from_millis(5));
+    // It arrives where nobody is any more; the next record says where the gateway is.
+    let to = address(9);
+    world.host("gateway").address = to;
+    let gateway = world.log("gateway").newest();
+    world.send("gateway", gateway, b"moved").expect("may send");
+    world.run_for(Duration::from_secs(2));
+    let newest = world.log("device").newest();
+    assert_ne!(newest, device);
+    assert_eq!(world.host("device").endpoint.address(newest), Some(to));
+    world.send("device", newest, b"found").expect("may send");
+    world.run_for(Duration::from_millis(50));
+    assert!(world.log("gateway").payloads().contains(&&b"found"[..]));
+}

@@ -21,7 +21,7 @@ pub(crate) struct Association {
     pub(crate) receiver: Receiver,
     pub(crate) exporter: Exporter,
     pub(crate) lifetime: Lifetime,
-    /// When the initiator refreshes, or the responder asks for it; `u64::MAX` once done.
+    /// When the initiator refreshes, or the responder asks for it; `u64::MAX` once replaced.
     pub(crate) renewal: u64,
     /// The end point's count when a record of the peer first opened; `serial` is its count when
     /// the association was made. Times are too coarse to tell what came first.
@@ -154,13 +154,26 @@ impl Association {
         sent.and(received).err()
     }
 
-    /// Brings the renewal forward when most of what it may carry is used.
-    pub(crate) const fn note_usage(&mut self, now: u64) {
-        let nearly_used = self.agreed.is_nearly_used(self.sender.usage())
-            || self.agreed.is_nearly_used(self.receiver.usage());
-        if nearly_used && self.renewal != u64::MAX && self.renewal > now {
+    const fn is_nearly_used(&self) -> bool {
+        self.agreed.is_nearly_used(self.sender.usage())
+            || self.agreed.is_nearly_used(self.receiver.usage())
+    }
+
+    /// Brings the renewal forward when most of what it may carry is used; once in `retry`.
+    pub(crate) const fn note_usage(&mut self, now: u64, retry: u64) {
+        let far = self.renewal != u64::MAX && self.renewal > now.saturating_add(retry);
+        if far && self.is_nearly_used() {
             self.renewal = now;
         }
+    }
+
+    /// The renewal is due: this is when it is due again, unless a successor has taken the place by
+    /// then. Whatever became of the first (a lost message, a successor that was never confirmed),
+    /// an association does not wait for its end.
+    pub(crate) fn renew_again(&mut self, now: u64, retry: u64) {
+        let left = self.lifetime.close().saturating_sub(now);
+        let span = if self.is_nearly_used() { 0 } else { left / 8 };
+        self.renewal = now.saturating_add(span.max(retry));
     }
 
     /// When something is next due, in milliseconds.

@@ -318,11 +318,13 @@ impl Endpoint {
                     repeat_at: now.millis() + backoff(FIRST_REPEAT, 0, rng),
                     until: now.millis() + self.config.handshake_timeout,
                 }));
+                // A peer that has moved since the refresh began is where its answer came from.
+                let to = inside.and_then(|id| self.address(id));
                 let association = Association::new(
                     agreement,
                     (self.number(), index),
                     remote,
-                    attempt.to,
+                    to.unwrap_or(attempt.to),
                     attempt.since,
                     phase,
                     u32::from_be_bytes(random),

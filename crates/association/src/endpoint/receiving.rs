@@ -192,7 +192,7 @@ impl Endpoint {
             Some(control) => self.control(now, rng, from, id, &control, out),
         }
         if let Some(association) = self.slots.association_mut(id.slot) {
-            association.note_usage(now.millis());
+            association.note_usage(now.millis(), 2 * self.config.handshake_timeout);
         }
         self.hasten(id.slot);
     }

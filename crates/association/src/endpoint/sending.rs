@@ -24,7 +24,7 @@ impl Endpoint {
         // The first records of an initiator confirm, whatever they carry.
         let sent = self.seal(now, id.slot, RecordKind::Data, false, data, out);
         if let Some(association) = self.slots.association_mut(id.slot) {
-            association.note_usage(now.millis());
+            association.note_usage(now.millis(), 2 * self.config.handshake_timeout);
         }
         self.hasten(id.slot);
         sent

@@ -67,7 +67,7 @@ impl Endpoint {
         let confirms = repeats && next_confirmation(association, millis_now, rng);
         let renews = association.renewal <= millis_now;
         if renews {
-            association.renewal = u64::MAX;
+            association.renew_again(millis_now, 2 * self.config.handshake_timeout);
         }
         let keepalive = association.peer.credential.policy().keepalive().map(millis);
         let alive = matches!(association.phase, Phase::Established)
