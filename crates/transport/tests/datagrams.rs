@@ -2,155 +2,25 @@
 
 #[path = "support/support.rs"]
 mod support;
+#[path = "support/x.rs"]
+mod x;
 
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use refpoint_association::{CloseReason, Config};
-use refpoint_keys::ReferencePoint;
-use refpoint_primitive::{
-    Bytes, Failure, Header, Headers, HttpRequest, HttpResponse, LedgerLimits, Receipt, RequestId,
-    RequestMessage, ResponseMessage, Retransmission,
-};
-use refpoint_transport::{Association, DatagramError, DatagramLimits, Datagrams, Handler, Keyring};
-use refpoint_x::{Identity, Layer, exchange, proto};
-use support::{Setting, id, in_time};
+use refpoint_primitive::{Failure, Retransmission};
+use refpoint_transport::{Association, DatagramError, DatagramLimits, Datagrams, Handler};
+use refpoint_x::proto;
+use support::{id, in_time};
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
-
-const DEVICE: &str = "//sp.example.com/id-mn/CSensor1";
-const GATEWAY: &str = "//sp.example.com/id-mn";
-
-fn setting() -> Setting {
-    Setting {
-        initiator: DEVICE,
-        responder: GATEWAY,
-        ..Setting::with_point(ReferencePoint::X)
-    }
-}
-
-fn quick() -> DatagramLimits {
-    DatagramLimits {
-        retransmission: Retransmission {
-            first: Duration::from_millis(20),
-            longest: Duration::from_millis(60),
-            waiting_per_peer: 64,
-            ..Retransmission::default()
-        },
-        patience: Duration::from_secs(30),
-        ..DatagramLimits::default()
-    }
-}
-
-fn request(number: usize, body: impl Into<Bytes>) -> proto::ExchangeRequest {
-    let headers = Headers::new(vec![
-        Header::new("X-M2M-Origin", "CSensor1").expect("valid"),
-        Header::new("X-M2M-RI", format!("r{number}")).expect("valid"),
-    ]);
-    let http = HttpRequest::new("POST", "/cse-mn", headers.expect("valid"), body);
-    exchange::request(RequestMessage::Http(http.expect("valid")), None)
-}
-
-fn respond(body: impl Into<Bytes>) -> proto::ExchangeResponse {
-    let response = HttpResponse::new(200, Headers::default(), body).expect("valid");
-    exchange::response(ResponseMessage::Http(response))
-}
-
-fn read(number: usize, response: proto::ExchangeResponse) -> (u16, Vec<u8>) {
-    let request_id = RequestId::new(&format!("r{number}")).expect("valid");
-    match exchange::read_response(response, &request_id).expect("usable") {
-        ResponseMessage::Http(response) => (response.status(), response.body().to_vec()),
-        ResponseMessage::Primitive(_) => panic!("HTTP was asked for"),
-    }
-}
-
-/// What a gateway does: the layer decides, executions are counted, the body comes back.
-#[derive(Clone)]
-struct Echo {
-    layer: Arc<Mutex<Layer>>,
-    executed: Arc<AtomicUsize>,
-}
-
-impl Echo {
-    fn new() -> Self {
-        let mut layer = Layer::new(id(GATEWAY), LedgerLimits::default());
-        let device = Identity::application(id(DEVICE)).expect("an AE");
-        layer.admit(device).expect("the only one");
-        Self {
-            layer: Arc::new(Mutex::new(layer)),
-            executed: Arc::default(),
-        }
-    }
-}
-
-impl Handler<refpoint_transport::X> for Echo {
-    async fn handle(
-        &self,
-        association: Association,
-        request: proto::ExchangeRequest,
-    ) -> proto::ExchangeResponse {
-        let incoming = exchange::read_request(request).expect("readable");
-        let mut layer = self.layer.lock().expect("no panic");
-        let now = Duration::from_secs(1);
-        match layer.receive(now, None, &association.peer(), &incoming) {
-            Receipt::Execute(ticket) => {
-                self.executed.fetch_add(1, Ordering::Relaxed);
-                let RequestMessage::Http(request) = incoming.into_message() else {
-                    panic!("HTTP was asked for");
-                };
-                let response = respond(request.body().clone());
-                layer.settle(ticket, exchange::answer(&response));
-                response
-            }
-            Receipt::Repeat(answer) => exchange::read_answer(answer).expect("ours"),
-            Receipt::Refuse(failure) => {
-                exchange::response(ResponseMessage::refusal(failure, incoming.message()))
-            }
-            Receipt::Pending => panic!("executions are instant"),
-        }
-    }
-}
-
-async fn plain(_: Association, request: proto::ExchangeRequest) -> proto::ExchangeResponse {
-    let incoming = exchange::read_request(request).expect("readable");
-    let RequestMessage::Http(request) = incoming.into_message() else {
-        panic!("HTTP was asked for");
-    };
-    respond(request.body().clone())
-}
-
-async fn start(
-    keyring: &Keyring,
-    at: &str,
-    handler: impl Handler<refpoint_transport::X>,
-    limits: DatagramLimits,
-) -> Datagrams {
-    let socket = UdpSocket::bind(at).await.expect("loopback");
-    Datagrams::start(socket, keyring, Config::default(), handler, limits).expect("valid limits")
-}
-
-/// A device that reaches its gateway, maybe by another address.
-async fn pair(at: &str, limits: DatagramLimits) -> (Datagrams, Datagrams) {
-    let gateway = start(&setting().responder().0, at, Echo::new(), limits).await;
-    let device = start(&setting().initiator().0, at, plain, limits).await;
-    device.reach(id(GATEWAY), gateway.local_addr()).await;
-    (device, gateway)
-}
-
-async fn associated(datagrams: &Datagrams, peer: &str) -> Association {
-    in_time(async {
-        loop {
-            if let Some(association) = datagrams.association(&id(peer)) {
-                return association;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-}
+use x::{
+    DEVICE, Echo, GATEWAY, associated, pair, plain, quick, read, request, respond, setting, start,
+};
 
 #[tokio::test]
 async fn requests_go_both_ways_over_ipv4_and_ipv6() {
