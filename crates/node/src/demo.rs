@@ -2,11 +2,14 @@
 //!
 //! [`Cse`] and [`Ae`] stand for the products that a node is put beside. They believe whatever originator a request
 //! names, as the open-source CSEs do by default: that is what the control run shows, and what the nodes put right.
-//! [`World::plain`] links them by plain HTTP, [`World::secured`] by nodes; [`play`] is the same in both.
+//! [`World::plain`] links them by plain HTTP, [`World::secured`] by nodes; [`play`] is the same in both,
+//! [`age`] shows among nodes that keys do not last.
 //! [`demonstrate`] does all of it.
 
 mod ae;
 mod cse;
+mod lifetimes;
+mod ratchets;
 mod report;
 mod scenario;
 mod secured;
@@ -14,6 +17,7 @@ mod world;
 
 pub use ae::{Ae, Answer};
 pub use cse::{Cse, CseOptions, NextHop, Seen};
+pub use lifetimes::age;
 pub use report::demonstrate;
 pub use scenario::{Outcome, Step, play};
 pub use world::{Link, World};

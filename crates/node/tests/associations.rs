@@ -320,3 +320,47 @@ async fn a_stop_lets_what_is_under_way_be_answered_in_both_directions() {
     assert_eq!(code, "5103");
     assert!(gateway.stop().await, "in time");
 }
+
+#[tokio::test]
+async fn x_runs_over_udp_in_both_directions_and_says_what_does_not_fit() {
+    let place = Place::new("udp");
+    let sensor = "//sp.example.com/id-mn/CSensor1";
+    let validity = Validity::until(UtcTime::from_secs(4_000_000_000));
+    let key_id = KeyId::new(&[9]).expect("an id");
+    let (point, ours, theirs) = (ReferencePoint::X, id(MN), id(sensor));
+    let key = ConnectionKey::from_bytes([9; 32], key_id, point, &ours, &theirs, validity);
+    let file = KeyFile::Connection(key.expect("a key"));
+    file.create(&place.0.join("x")).expect("a file");
+    let (gateway_cse, gateway_address, _gateway) = Cse::start("gateway").await;
+    let (_, sensor_address, _sensor) = Cse::start("sensor").await;
+    let config = |entity: &str, peer: &str, cse: SocketAddr, more: &str| {
+        place.config(&format!(
+            "[node]\nentity = \"{entity}\"\ndrain = \"3s\"\n[[ingress]]\ncse = \"http://{cse}\"\npoints = [\"x\"]\n\
+             [[egress]]\nlisten = \"127.0.0.1:0\"\npeer = \"{peer}\"\n\
+             [[peer]]\nentity = \"{peer}\"\npoint = \"x\"\ncarriage = \"udp\"\nprofiles = [\"psk\"]\n\
+             connection_key = \"x\"\n{more}\n"
+        ))
+    };
+    let listen = "initiator = \"peer\"\n[[listen]]\naddress = \"127.0.0.1:0\"\ncarriage = \"udp\"\npoints = [\"x\"]";
+    let gateway = start(config(MN, sensor, gateway_address, listen)).await;
+    let reach = format!("initiator = \"self\"\naddress = \"{}\"", listens(&gateway));
+    let device = start(config(sensor, MN, sensor_address, &reach)).await;
+
+    let up = ask(egress(&device), "/cse-mn", "CSensor1", "1").await;
+    assert_eq!(up, answered("gateway"));
+    let down = ask(egress(&gateway), "/", "/id-mn", "2").await;
+    assert_eq!(down, answered("sensor"));
+    let (code, _) = ask(egress(&device), "/cse-mn", "CSensor2", "3").await;
+    assert_eq!(code, "4106");
+    let long = format!("/cse-mn/{}", "a".repeat(1300));
+    let (code, text) = ask(egress(&device), &long, "CSensor1", "4").await;
+    assert_eq!(code, "4102");
+    assert!(text.contains("too large"), "{text}");
+    assert_eq!(gateway_cse.asked(), ["GET /cse-mn CSensor1"]);
+    assert!(device.stop().await, "in time");
+    until("the gateway hears it", async || {
+        gateway.associations().live() == 0
+    })
+    .await;
+    assert!(gateway.stop().await, "in time");
+}

@@ -10,9 +10,10 @@ use super::Carriage;
 
 /// Show a whole M2M system on loopback, with an eavesdropper on every link: without associations, then with them.
 ///
-/// A sensor, a gateway, a core and a network entity register, publish, retrieve, subscribe, notify and trigger, and a
-/// stranger tries to take the gateway's place. Ends with 0 if the eavesdroppers find everything in the first run and
-/// nothing in the second, and the stranger succeeds in the first only.
+/// A sensor, a gateway, a core and a network entity register, publish, retrieve, subscribe, notify and trigger. Others
+/// try to take the gateway's place. With associations, keys are ratcheted meanwhile, and a visitor's key expires. Ends
+/// with 0 if the eavesdroppers find everything in the first run and nothing in the second, and who claims to be the
+/// gateway succeeds in the first only. Takes a quarter of a minute.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// The directory for the captures; if absent, a new one among the system's temporary files.

@@ -1,4 +1,4 @@
-//! What happens in the demo: the same in both runs, but for how it ends for the stranger.
+//! What happens in the demo: the same in both runs, but for how it ends for those who claim to be the gateway.
 
 use core::time::Duration;
 
@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Outcome {
     /// What was done, in order, with what came of it.
     pub steps: Vec<Step>,
-    /// Whether the stranger took the gateway's place at the core.
-    pub hijacked: bool,
+    /// Who took the gateway's place at the core: how many of the insider and the stranger.
+    pub hijacked: usize,
     /// How often a receiver got the marker.
     pub received: u64,
 }
@@ -195,31 +195,57 @@ impl Play<'_> {
         ensure!(got.contains(self.marker), "the network got something else");
         self.received += 1;
         self.step("Z", "the core has the network trigger the device");
+        let operator = &self.world.operator;
+        let reports = json!({ "m2m:cnt": { "rn": "reports" } });
+        self.create(operator, "/cse-in/operator", 3, &reports)
+            .await?;
+        let report = json!({ "m2m:cin": { "con": format!("triggered, payload {}", self.marker) } });
+        self.create(
+            &self.world.network,
+            "/~/id-in/cse-in/operator/reports",
+            4,
+            &report,
+        )
+        .await
+        .context("the report")?;
+        let got = operator.retrieve("/cse-in/operator/reports/la").await?;
+        ensure!(
+            got.content.to_string().contains(self.marker),
+            "the core got another report"
+        );
+        self.received += 1;
+        self.step(
+            "Z",
+            "the network reports to the core that the device was reached",
+        );
         Ok(())
     }
 
-    /// The stranger claims to be the gateway and puts itself in its place at the core.
-    async fn hijack(&mut self) -> anyhow::Result<bool> {
-        let deleted = self.world.stranger.delete("/~/id-in/cse-in/id-mn").await?;
-        let registration =
-            json!({ "m2m:csr": { "rn": "id-mn", "csi": "/id-mn", "poa": ["http://127.0.0.1:9"] } });
-        let created = self
-            .world
-            .stranger
-            .create("/~/id-in/cse-in", 16, &registration)
-            .await?;
-        let hijacked = deleted.code == 2002 && created.code == 2001;
-        let what = if hijacked {
-            "a stranger deletes the gateway's registration and takes its place: it succeeds"
-                .to_owned()
-        } else {
-            format!(
-                "a stranger tries to take the gateway's place: refused with {} and {}",
-                deleted.code, created.code
-            )
-        };
-        self.step("Y", &what);
-        Ok(hijacked)
+    /// Somebody claims to be the gateway and puts itself in its place at the core.
+    async fn hijack(&mut self) -> anyhow::Result<usize> {
+        let mut succeeded = 0;
+        let world = self.world;
+        for (name, claimant) in [
+            ("another gateway", &world.insider),
+            ("a stranger", &world.stranger),
+        ] {
+            let deleted = claimant.delete("/~/id-in/cse-in/id-mn").await?;
+            let registration = json!({ "m2m:csr": { "rn": "id-mn", "csi": "/id-mn", "poa": ["http://127.0.0.1:9"] } });
+            let created = claimant
+                .create("/~/id-in/cse-in", 16, &registration)
+                .await?;
+            let codes = (deleted.code, created.code);
+            let end = match codes {
+                (2002, 2001) => "succeeds".to_owned(),
+                (one, other) if one == other => format!("is refused with {}", meaning(one)),
+                (one, other) => format!("is refused with {} and {}", meaning(one), meaning(other)),
+            };
+            let done = codes == (2002, 2001);
+            succeeded += usize::from(done);
+            let what = "claims to be the gateway, to delete its registration and take its place";
+            self.step("Y", &format!("{name} {what}: it {end}"));
+        }
+        Ok(succeeded)
     }
 
     async fn create(
@@ -240,4 +266,15 @@ impl Play<'_> {
             what: what.to_owned(),
         });
     }
+}
+
+/// A result code in words.
+pub(super) fn meaning(code: i32) -> String {
+    let words = match code {
+        4106 => "originator not authenticated",
+        4107 => "security association required",
+        5103 => "target not reachable",
+        _ => return code.to_string(),
+    };
+    format!("{code} ({words})")
 }

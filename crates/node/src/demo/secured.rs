@@ -2,6 +2,7 @@
 
 use core::fmt::Write;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use refpoint_association::{Backend, StaticKey};
 use refpoint_keys::{ConnectionKey, EntityId, KeyId, ReferencePoint, UtcTime, Validity};
 use zeroize::Zeroizing;
 
-use super::world::{CORE, GATEWAY, NETWORK, Places, ROGUE, SENSOR, Ways, World, links, url};
+use super::world::{
+    CORE, GATEWAY, NETWORK, Places, ROGUE, SENSOR, STRANGER, Stop, VISITOR, Ways, World, links, url,
+};
 use crate::associations::Associations;
 use crate::config::Config;
 use crate::key_file::{KeyFile, StaticSecret};
@@ -21,6 +24,9 @@ use crate::utc;
 
 /// An association's policy in the demo: keys are ratcheted while it runs.
 const POLICY: &str = "policy = { ratchet = \"2s\" }\n";
+
+/// How long the visitor's key is good for.
+pub(super) const VISIT: Duration = Duration::from_secs(10);
 
 impl World {
     /// The world with associations: nodes of `A` beside everybody, tapped between the nodes.
@@ -39,7 +45,8 @@ impl World {
         let network = keys
             .node(NETWORK, places.network.1)
             .listen("tcp", "z")
-            .peer(CORE, "z", None, "z-core", "");
+            .peer(CORE, "z", None, "z-core", "")
+            .egress(CORE);
         let network = network.start::<A>().await?;
         let tap_z = Tap::tcp(network.listen()?, Arc::clone(&z.capture)).await?;
 
@@ -72,34 +79,31 @@ impl World {
                 "relation = \"registrar\"\n",
             )
             .peer(SENSOR, "x", None, "x-sensor", "carriage = \"udp\"\n")
+            .peer(VISITOR, "x", None, "x-visitor", "carriage = \"udp\"\n")
             .egress(CORE)
             .egress(SENSOR);
         let gateway = gateway.start::<A>().await?;
         let tap_x = Tap::udp(gateway.listen()?, Arc::clone(&x.capture)).await?;
 
-        let sensor = keys
-            .node(SENSOR, places.sensor.1)
-            .peer(
-                GATEWAY,
-                "x",
-                Some(tap_x.address()),
-                "x-sensor",
-                "carriage = \"udp\"\n",
-            )
-            .egress(GATEWAY);
-        let sensor = sensor.start::<A>().await?;
-        // The stranger is an insider: a gateway with keys of its own, which the core knows.
-        let rogue = keys
-            .node(ROGUE, places.gateway.1)
-            .peer(
-                CORE,
-                "y",
-                Some(tap_y.address()),
-                "y-rogue",
-                "relation = \"registrar\"\n",
-            )
-            .egress(CORE);
-        let rogue = rogue.start::<A>().await?;
+        let device = |entity, key| {
+            let peer = "carriage = \"udp\"\n";
+            keys.node(entity, places.sensor.1)
+                .peer(GATEWAY, "x", Some(tap_x.address()), key, peer)
+                .egress(GATEWAY)
+                .start::<A>()
+        };
+        let sensor = device(SENSOR, "x-sensor").await?;
+        let visitor = device(VISITOR, "x-visitor").await?;
+        // The insider is a gateway with keys of its own, which the core knows; the stranger's it does not.
+        let claimant = |entity, key| {
+            let peer = "relation = \"registrar\"\n";
+            keys.node(entity, places.gateway.1)
+                .peer(CORE, "y", Some(tap_y.address()), key, peer)
+                .egress(CORE)
+                .start::<A>()
+        };
+        let insider = claimant(ROGUE, "y-rogue").await?;
+        let stranger = claimant(STRANGER, "y-stranger").await?;
 
         let ways = Ways {
             sensor_to_gateway: sensor.egress(0)?,
@@ -107,13 +111,19 @@ impl World {
             gateway_to_core: gateway.egress(0)?,
             core_to_gateway: core.egress(0)?,
             core_to_network: core.egress(1)?,
-            stranger_to_core: rogue.egress(0)?,
+            network_to_core: network.egress(0)?,
+            insider_to_core: insider.egress(0)?,
+            stranger_to_core: stranger.egress(0)?,
+            visitor_to_gateway: Some(visitor.egress(0)?),
         };
-        let running: Vec<Box<dyn core::any::Any + Send>> = vec![
-            Box::new((sensor.0, rogue.0, gateway.0, core.0, network.0)),
-            Box::new((tap_x, tap_y, tap_z, keys)),
-        ];
-        places.people(ways, vec![x, y, z], running)
+        let nodes = [sensor, visitor, insider, stranger, gateway, core, network];
+        let nodes = nodes
+            .into_iter()
+            .map(|node| -> Stop { Box::pin(node.0.stop()) })
+            .collect();
+        let running: Vec<Box<dyn core::any::Any + Send>> =
+            vec![Box::new((tap_x, tap_y, tap_z, keys))];
+        places.people(ways, vec![x, y, z], nodes, running)
     }
 }
 
@@ -205,6 +215,9 @@ impl Draft<'_> {
     }
 }
 
+/// Who has a static key.
+const STATIC: [&str; 4] = [GATEWAY, CORE, ROGUE, STRANGER];
+
 /// The keys of the demo, in files as a node wants them.
 #[derive(Debug)]
 struct Keys {
@@ -224,19 +237,27 @@ impl Keys {
         std::fs::DirBuilder::new()
             .mode(0o700)
             .create(&keys.directory)?;
-        for entity in [GATEWAY, CORE, ROGUE] {
+        for entity in STATIC {
             keys.static_key(entity)?;
         }
-        keys.connection_key("x-sensor", ReferencePoint::X, GATEWAY, SENSOR)?;
-        keys.connection_key("y-gateway", ReferencePoint::Y, GATEWAY, CORE)?;
-        keys.connection_key("y-rogue", ReferencePoint::Y, ROGUE, CORE)?;
-        keys.connection_key("z-core", ReferencePoint::Z, CORE, NETWORK)?;
+        let (day, now) = (Duration::from_secs(86_400), utc::now().as_secs());
+        for (name, point, a, b, life) in [
+            ("x-sensor", ReferencePoint::X, GATEWAY, SENSOR, day),
+            ("x-visitor", ReferencePoint::X, GATEWAY, VISITOR, VISIT),
+            ("y-gateway", ReferencePoint::Y, GATEWAY, CORE, day),
+            ("y-rogue", ReferencePoint::Y, ROGUE, CORE, day),
+            ("y-stranger", ReferencePoint::Y, STRANGER, CORE, day),
+            ("z-core", ReferencePoint::Z, CORE, NETWORK, day),
+        ] {
+            let until = UtcTime::from_secs(now + life.as_secs());
+            keys.connection_key(name, point, a, b, Validity::until(until))?;
+        }
         Ok(keys)
     }
 
     fn node(&self, entity: &str, server: SocketAddr) -> Draft<'_> {
         let mut text = format!("[node]\nentity = \"{entity}\"\ndrain = \"2s\"\n");
-        if [GATEWAY, CORE, ROGUE].contains(&entity) {
+        if STATIC.contains(&entity) {
             let _ = writeln!(text, "static_key = \"{}.static\"", file_name(entity));
         }
         Draft {
@@ -272,11 +293,11 @@ impl Keys {
         point: ReferencePoint,
         a: &str,
         b: &str,
+        validity: Validity,
     ) -> anyhow::Result<()> {
         let (a, b) = (EntityId::parse(a)?, EntityId::parse(b)?);
-        let day = UtcTime::from_secs(utc::now().as_secs() + 86_400);
         let id = KeyId::new(random::<4>()?.as_slice())?;
-        let key = ConnectionKey::from_bytes(*random()?, id, point, &a, &b, Validity::until(day))?;
+        let key = ConnectionKey::from_bytes(*random()?, id, point, &a, &b, validity)?;
         KeyFile::Connection(key).create(&self.directory.join(name))?;
         Ok(())
     }

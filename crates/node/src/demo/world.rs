@@ -1,16 +1,18 @@
 //! The cast of the demo, and how its members are linked.
 //!
 //! ```text
-//!  sensor ══ X ══ gateway ══ Y ══ core ══ Z ══ network        stranger ─ ─ ► core
-//!   (AE)           (MN-CSE)      (IN-CSE)      (NSE)
-//!                                 operator is an AE at the core
+//!  sensor ══ X ══ gateway ══ Y ══ core ══ Z ══ network        insider ══ Y ══ core
+//!   (AE)      ║    (MN-CSE)      (IN-CSE)      (NSE)           stranger ─ ─ ─► core
+//!  visitor ═══╝                   operator is an AE at the core
 //! ```
 
+use core::future::Future;
 use core::net::SocketAddr;
+use core::pin::Pin;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -25,20 +27,28 @@ pub(super) const SENSOR: &str = "//sp.example.com/id-mn/CSensor1";
 pub(super) const GATEWAY: &str = "//sp.example.com/id-mn";
 pub(super) const CORE: &str = "//sp.example.com/id-in";
 pub(super) const NETWORK: &str = "//op.example.com/nse-scef";
+pub(super) const VISITOR: &str = "//sp.example.com/id-mn/CVisitor";
 pub(super) const ROGUE: &str = "//sp.example.com/id-rogue";
+pub(super) const STRANGER: &str = "//sp.example.com/id-stranger";
 
-/// Everybody, linked and running. Dropping it stops all.
-#[derive(Debug)]
+/// A node that stops when it is asked to; dropping it instead ends it without a farewell.
+pub(super) type Stop = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// Everybody, linked and running. Dropping it ends all, [`World::stop`] does so in an orderly way.
 pub struct World {
     /// The AE at the gateway; its requests and notifications cross X.
     pub sensor: Arc<Ae>,
     /// An AE at the core.
     pub operator: Arc<Ae>,
-    /// Somebody who can reach the core and claims to be the gateway.
+    /// Somebody who can reach the core and claims to be the gateway: among nodes one that the core knows, as itself.
+    pub insider: Arc<Ae>,
+    /// The same, but one whom the core does not know at all.
     pub stranger: Arc<Ae>,
+    /// Among nodes, another sensor, whose key is soon to expire.
+    pub visitor: Option<Arc<Ae>>,
     /// The core as it asks the network; its requests cross Z.
     pub trigger: Arc<Ae>,
-    /// What the network was asked.
+    /// The network: what it was asked, and as it reports to the core over Z.
     pub network: Arc<Ae>,
     /// The gateway.
     pub gateway: Arc<Cse>,
@@ -48,8 +58,19 @@ pub struct World {
     pub sensor_url: String,
     /// The links.
     pub links: Vec<Link>,
+    /// The nodes, if there are any.
+    pub(super) nodes: Vec<Stop>,
     /// What must live as long as the world.
     pub(super) _running: Vec<Box<dyn core::any::Any + Send>>,
+}
+
+impl core::fmt::Debug for World {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("World")
+            .field("links", &self.links)
+            .field("nodes", &self.nodes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A link and what its tap saw.
@@ -59,6 +80,8 @@ pub struct Link {
     pub name: &'static str,
     /// What was seen there, in both directions.
     pub capture: Arc<Capture>,
+    /// Where it is written.
+    pub path: PathBuf,
 }
 
 impl World {
@@ -84,15 +107,28 @@ impl World {
         let core_for_gateway = tap(places.core.1, &y).await?;
         let gateway_for_core = tap(places.gateway.1, &y).await?;
         let network_for_core = tap(places.network.1, &z).await?;
+        let core_for_network = tap(places.core.1, &z).await?;
         let ways = Ways {
             sensor_to_gateway: gateway_for_sensor,
             gateway_to_sensor: sensor_for_gateway,
             gateway_to_core: core_for_gateway,
             core_to_gateway: gateway_for_core,
             core_to_network: network_for_core,
+            network_to_core: core_for_network,
+            insider_to_core: url(places.core.1)?,
             stranger_to_core: url(places.core.1)?,
+            visitor_to_gateway: None,
         };
-        places.people(ways, vec![x, y, z], running)
+        places.people(ways, vec![x, y, z], Vec::new(), running)
+    }
+
+    /// Stops the nodes: they finish what is under way and close their associations. Returns whether all did in time.
+    pub async fn stop(mut self) -> bool {
+        let mut in_time = true;
+        for node in self.nodes.drain(..) {
+            in_time &= node.await;
+        }
+        in_time
     }
 }
 
@@ -111,7 +147,10 @@ pub(super) struct Ways {
     pub(super) gateway_to_core: Authority,
     pub(super) core_to_gateway: Authority,
     pub(super) core_to_network: Authority,
+    pub(super) network_to_core: Authority,
+    pub(super) insider_to_core: Authority,
     pub(super) stranger_to_core: Authority,
+    pub(super) visitor_to_gateway: Option<Authority>,
 }
 
 impl Places {
@@ -134,14 +173,19 @@ impl Places {
         &mut self,
         ways: Ways,
         links: Vec<Link>,
+        nodes: Vec<Stop>,
         mut running: Vec<Box<dyn core::any::Any + Send>>,
     ) -> anyhow::Result<World> {
         let limits = HttpLimits::default;
         let sensor = Ae::new("CSensor1", ways.sensor_to_gateway, limits());
         let operator = Ae::new("COperator", url(self.core.1)?, limits());
+        let insider = Ae::new("/id-mn", ways.insider_to_core, limits());
         let stranger = Ae::new("/id-mn", ways.stranger_to_core, limits());
-        let trigger = Ae::new(CORE, ways.core_to_network.clone(), limits());
-        let network = Ae::new(NETWORK, ways.core_to_network, limits());
+        let visitor = ways
+            .visitor_to_gateway
+            .map(|way| Ae::new("CVisitor", way, limits()));
+        let trigger = Ae::new(CORE, ways.core_to_network, limits());
+        let network = Ae::new(NETWORK, ways.network_to_core, limits());
         let core = CseOptions {
             id: EntityId::parse(CORE)?,
             name: "cse-in".into(),
@@ -168,13 +212,16 @@ impl Places {
         Ok(World {
             sensor,
             operator,
+            insider,
             stranger,
+            visitor,
             trigger,
             network,
             gateway,
             core,
             sensor_url: ways.gateway_to_sensor.to_string(),
             links,
+            nodes,
             _running: running,
         })
     }
@@ -196,6 +243,7 @@ pub(super) fn links(marker: &str, directory: &Path, run: &str) -> anyhow::Result
         Ok(Link {
             name,
             capture: Arc::new(capture),
+            path,
         })
     };
     Ok([link("X")?, link("Y")?, link("Z")?])
