@@ -37,8 +37,8 @@ pub fn transport_frames(data: &[u8]) {
     }
 }
 
-/// A record with 16 KiB, its type and its tag.
-const LARGEST: usize = 16 * 1024 + 17;
+/// The largest record, its type and its tag.
+const LARGEST: usize = refpoint_association::MAX_STREAM_PAYLOAD + 17;
 
 /// The frames of a stream that arrives in pieces, and whether an error ended it.
 fn cut(limit: usize, piece: usize, mut stream: &[u8]) -> (Vec<Vec<u8>>, bool) {

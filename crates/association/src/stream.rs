@@ -32,8 +32,9 @@ use crate::{
     time::millis,
 };
 
-/// The most payload bytes of one stream record.
-pub const MAX_STREAM_PAYLOAD: usize = 16 * 1024;
+/// The most payload bytes of one stream record: 16 KiB, and room for the header of what is carried,
+/// so that a default HTTP/2 frame is one record.
+pub const MAX_STREAM_PAYLOAD: usize = 16 * 1024 + 64;
 
 /// Room that [`StreamSession::send_in_place`] needs before the payload.
 pub const STREAM_HEADROOM: usize = FRAME_HEADER + 1;
@@ -188,6 +189,8 @@ enum State {
     Closed(CloseReason),
     /// This end has closed: nothing more is sent.
     Finished,
+    /// Both have.
+    Over(CloseReason),
 }
 
 /// What a record was.
@@ -278,7 +281,10 @@ impl StreamSession {
             ..Control::default()
         };
         self.seal(now, RecordKind::Control, false, &close.encode(), out)?;
-        self.state = State::Finished;
+        self.state = match self.state {
+            State::Closed(by_peer) => State::Over(by_peer),
+            _ => State::Finished,
+        };
         Ok(())
     }
 
@@ -286,8 +292,10 @@ impl StreamSession {
         match self.state {
             State::Unconfirmed => return Err(Error::NotConfirmed),
             State::Open => {}
+            // This end may still say good-bye.
+            State::Closed(_) if kind == RecordKind::Control => {}
             State::Closed(reason) => return Err(Error::Closed(reason)),
-            State::Finished => return Err(Error::NoAssociation),
+            State::Finished | State::Over(_) => return Err(Error::NoAssociation),
         }
         self.lifetime.may_seal(now.millis())?;
         self.agreed.admits(kind, self.sender.usage())
@@ -373,7 +381,7 @@ impl StreamSession {
         frame: &'a mut [u8],
         out: &mut Vec<u8>,
     ) -> Result<Opened<'a>, Error> {
-        if let State::Closed(reason) = self.state {
+        if let State::Closed(reason) | State::Over(reason) = self.state {
             return Err(Error::Closed(reason));
         }
         self.lifetime.may_open(now.millis())?;
@@ -416,9 +424,10 @@ impl StreamSession {
             return Ok(Opened::Data(plain));
         };
         if let Some(reason) = control.close {
-            if self.state == State::Open {
-                self.state = State::Closed(reason);
-            }
+            self.state = match self.state {
+                State::Finished => State::Over(reason),
+                _ => State::Closed(reason),
+            };
             return Ok(Opened::Closed(reason));
         }
         Ok(if control.renew_now {
@@ -465,7 +474,7 @@ impl StreamSession {
     /// [`Error::Truncated`] when it may not.
     pub const fn end(&self) -> Result<CloseReason, Error> {
         match self.state {
-            State::Closed(reason) => Ok(reason),
+            State::Closed(reason) | State::Over(reason) => Ok(reason),
             _ => Err(Error::Truncated),
         }
     }

@@ -229,3 +229,30 @@ fn a_record_sealed_in_place_is_the_record_that_send_makes() {
     let short = in_place.initiator.send_in_place(now(1), &mut [0; 5]);
     assert!(matches!(short, Err(Error::TooLarge { .. })));
 }
+
+#[test]
+fn an_end_may_say_good_bye_after_the_other_did() {
+    let mut pair = StreamPair::default();
+    let (mut forth, mut back) = (Vec::new(), Vec::new());
+    pair.initiator
+        .close(now(1), CloseReason::Done, &mut forth)
+        .expect("may close");
+    pair.responder
+        .receive(now(1), &mut forth, &mut Vec::new())
+        .expect("opens");
+    let late = pair.responder.send(now(1), b"late", &mut back);
+    assert_eq!(late, Err(Error::Closed(CloseReason::Done)));
+    pair.responder
+        .close(now(1), CloseReason::Done, &mut back)
+        .expect("may close as well");
+    pair.initiator
+        .receive(now(1), &mut back, &mut Vec::new())
+        .expect("opens");
+    assert_eq!(pair.initiator.end(), Ok(CloseReason::Done));
+    assert_eq!(pair.responder.end(), Ok(CloseReason::Done));
+    assert!(
+        pair.responder
+            .close(now(1), CloseReason::Done, &mut Vec::new())
+            .is_err()
+    );
+}

@@ -39,7 +39,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// No bytes yet; packets of more than `largest` bytes (at most those of a record with 16 KiB) are refused.
+    /// No bytes yet; packets of more than `largest` bytes (at most those of the largest record) are refused.
     #[must_use]
     pub fn new(largest: usize) -> Self {
         Self {
