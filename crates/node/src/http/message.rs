@@ -23,8 +23,8 @@ pub struct Request {
 impl Request {
     /// The bytes of this request on a connection.
     ///
-    /// `Content-Length` is written in its place with the body's true length, and added at the end if it is missing
-    /// and the request has a body, or a method that oneM2M gives a body.
+    /// `Content-Length` is written in its place with the body's true length (0 where the sender wrote that), and added
+    /// at the end if it is missing and the request has a body, or a method that oneM2M gives a body.
     ///
     /// # Errors
     ///
@@ -44,13 +44,14 @@ impl Request {
         out.push(b' ');
         out.extend_from_slice(self.target.as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
-        let with_body =
-            !self.body.is_empty() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
+        let with_length = !self.body.is_empty()
+            || self.headers.first("content-length").is_some()
+            || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
         let length = self.body.len().to_string();
         write_headers(
             &mut out,
             &self.headers,
-            with_body.then_some(length.as_str()),
+            with_length.then_some(length.as_str()),
         )?;
         out.extend_from_slice(&self.body);
         Ok(out)
@@ -213,6 +214,18 @@ mod tests {
             bytes,
             b"POST /~/id-in/cse-in?a=1&a=2 HTTP/1.1\r\nHost: cse\r\ncontent-Length: 4\r\nX-M2M-RI: 1\r\n\r\nbody"
         );
+    }
+
+    #[test]
+    fn a_request_without_body_has_a_length_only_if_its_sender_wrote_one() {
+        let mut request = request("/~/id-in/cse-in/id-mn");
+        (request.method, request.body) = ("DELETE".into(), Bytes::new());
+        let text = |request: &Request| {
+            String::from_utf8(request.encode().expect("a request")).expect("text")
+        };
+        assert!(text(&request).contains("\r\ncontent-Length: 0\r\n"));
+        request.headers.retain(|header| !header.is("content-length"));
+        assert!(!text(&request).to_lowercase().contains("content-length"));
     }
 
     #[test]
