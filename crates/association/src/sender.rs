@@ -36,8 +36,8 @@ pub(crate) struct Next {
     pub(crate) epoch: u64,
     /// Four bytes of sequence instead of two (datagrams).
     pub(crate) wide: bool,
-    /// The sequence is a skip to the next epoch (streams say so).
-    pub(crate) boundary: bool,
+    /// The sequence is a skip to the next epoch (streams say so): what it would be without.
+    pub(crate) skipped: Option<Sequence>,
 }
 
 impl Sender {
@@ -63,8 +63,10 @@ impl Sender {
         let epoch = self.epoch();
         // Nothing to leave behind in an epoch that has carried nothing.
         let within = self.next > 0 && self.next >> self.bits == epoch;
-        let boundary = within && ratchet.is_some_and(|interval| age >= interval);
-        if boundary {
+        let skips = within && ratchet.is_some_and(|interval| age >= interval);
+        let without = Sequence::new(self.next).map_err(|_| Error::Limit("sequence"))?;
+        let skipped = skips.then_some(without);
+        if skips {
             self.next = (epoch + 1) << self.bits;
         }
         let sequence = Sequence::new(self.next).map_err(|_| Error::Limit("sequence"))?;
@@ -86,7 +88,7 @@ impl Sender {
             sequence,
             epoch,
             wide,
-            boundary,
+            skipped,
         })
     }
 

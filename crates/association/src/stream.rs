@@ -180,6 +180,32 @@ impl StreamResponder {
     }
 }
 
+/// The associated data of a record (rule R3): length, type and, where the type has the boundary
+/// bit, the sequence that the record would have without it. So a record that skips to the next
+/// epoch opens only after every record of the epoch before.
+struct Aad {
+    bytes: [u8; STREAM_HEADROOM + 8],
+    len: usize,
+}
+
+impl Aad {
+    fn new(header: &[u8; STREAM_HEADROOM], skipped: Option<Sequence>) -> Self {
+        let mut bytes = [0; STREAM_HEADROOM + 8];
+        let (front, back) = bytes.split_at_mut(STREAM_HEADROOM);
+        front.copy_from_slice(header);
+        let mut len = STREAM_HEADROOM;
+        if let Some(skipped) = skipped {
+            back.copy_from_slice(&skipped.number().to_be_bytes());
+            len += 8;
+        }
+        Self { bytes, len }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The responder's, before the initiator's first record (rule H6).
@@ -360,11 +386,13 @@ impl StreamSession {
             self.seal_key = (next.epoch, key);
         }
         let [high, low] = Frame::header(1 + data.len() + TAG_LEN)?;
-        *header = [high, low, Record::stream_type(kind, next.boundary, confirm)];
+        let skips = next.skipped.is_some();
+        *header = [high, low, Record::stream_type(kind, skips, confirm)];
+        let aad = Aad::new(header, next.skipped);
         *tag = self
             .seal_key
             .1
-            .seal(next.sequence, header, data)
+            .seal(next.sequence, aad.as_bytes(), data)
             .map_err(|()| Error::Backend("seal"))?;
         self.sender.count(data.len());
         Ok(())
@@ -395,7 +423,7 @@ impl StreamSession {
             .len()
             .checked_sub(TAG_LEN)
             .ok_or(Error::Authentication)?;
-        let sequence = self.expected(boundary)?;
+        let (sequence, skipped) = self.expected(boundary)?;
         let place = self
             .receiver
             .locate(sequence, 0)
@@ -407,7 +435,7 @@ impl StreamSession {
         }
         self.open_key
             .1
-            .open(sequence, header, sealed)
+            .open(sequence, Aad::new(header, skipped).as_bytes(), sealed)
             .map_err(|()| Error::Authentication)?;
         self.receiver.commit(place, sequence, len, 0);
         // In order: nothing of an epoch that was left can come any more.
@@ -457,15 +485,15 @@ impl StreamSession {
         self.seal(now, RecordKind::Control, false, &[], out)
     }
 
-    fn expected(&self, boundary: bool) -> Result<Sequence, Error> {
-        let next = self.receiver.expected();
+    /// The sequence of the next record and, if that skips, what it would be without.
+    fn expected(&self, boundary: bool) -> Result<(Sequence, Option<Sequence>), Error> {
+        let next = Sequence::new(self.receiver.expected())?;
+        if !boundary {
+            return Ok((next, None));
+        }
         let bits = self.agreed.epoch_bits;
-        let number = if boundary {
-            ((next >> bits) + 1) << bits
-        } else {
-            next
-        };
-        Ok(Sequence::new(number)?)
+        let skipped_to = ((next.number() >> bits) + 1) << bits;
+        Ok((Sequence::new(skipped_to)?, Some(next)))
     }
 
     /// Whether the stream may end here: only after the peer's authenticated close (rule R7).

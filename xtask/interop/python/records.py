@@ -15,7 +15,7 @@ class Sender:
         self.key = EpochKey(traffic, suite)
         self.next, self.epoch = 0, 0
         self.last_sent, self.wide_until = now, 32
-        self.skip = False
+        self.skip, self.without_skip = False, 0
 
     def ratchet(self):
         """The next record skips to the next epoch."""
@@ -24,6 +24,7 @@ class Sender:
     def advance(self, now=0.0):
         """The next record's sequence, whether it is wide, and whether it is a skip."""
         boundary = self.skip and self.next > self.epoch << self.bits
+        self.without_skip = self.next
         if boundary:
             self.next = (self.epoch + 1) << self.bits
         self.skip = False

@@ -100,7 +100,8 @@ class Transcript:
             header = packets.stream_header(len(plain), kind, boundary, confirm)
         else:
             header = packets.record_header(self.indices[1 - end], sequence, wide, kind, confirm)
-        packet = header + sender.key.seal(sequence, header, plain)
+        skipped = sender.without_skip.to_bytes(8, "big") if self.stream and boundary else b""
+        packet = header + sender.key.seal(sequence, header + skipped, plain)
         return {
             "from": ("initiator", "responder")[end],
             "at": at,
