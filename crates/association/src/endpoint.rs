@@ -8,7 +8,7 @@ use refpoint_wire::{Packet, PacketHash, Refuse};
 use sha2::{Digest, Sha256};
 
 use self::{
-    association::{Association, NONE},
+    association::{Association, NONE, Phase},
     attempt::Attempt,
     half_open::HalfOpen,
     slots::{Slot, Slots},
@@ -86,6 +86,8 @@ pub struct Endpoint {
     heads: BTreeMap<CredentialId, u32>,
     attempts: BTreeMap<u64, Attempt>,
     half_open: HalfOpen,
+    /// Associations that nobody has confirmed to yet.
+    unconfirmed: usize,
     contexts: Contexts,
     cookie: CookieKey,
     handshakes: Bucket,
@@ -120,6 +122,7 @@ impl Endpoint {
             heads: BTreeMap::new(),
             attempts: BTreeMap::new(),
             half_open: HalfOpen::default(),
+            unconfirmed: 0,
             scratch: Vec::with_capacity(config.max_datagram),
             serial: 0,
             statistics: Statistics::default(),
@@ -291,6 +294,7 @@ impl Endpoint {
         let (serial, index, set_to) = (association.serial, association.index, association.timer);
         let credential = association.peer.credential_id();
         let next = association.next_of_peer;
+        let unconfirmed = matches!(association.phase, Phase::Unconfirmed { .. });
         let cached = (association.sender.cached_at, association.receiver.cached_at);
         self.contexts.forget(
             Owner {
@@ -309,6 +313,7 @@ impl Endpoint {
         self.timers.remove(&timer(set_to, slot));
         self.unlink(credential, slot, next);
         self.slots.free(index, now);
+        self.unconfirmed -= usize::from(unconfirmed);
     }
 
     fn unlink(&mut self, credential: CredentialId, slot: u32, next: u32) {

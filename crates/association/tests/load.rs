@@ -168,3 +168,17 @@ fn noise_from_strangers_is_dropped_and_bounded() {
     assert!(answers < 5_000, "{answers} answers to 200 000 packets");
     assert!(out.sent.iter().all(|(_, packet)| packet.len() <= 80));
 }
+
+#[test]
+fn confirmed_associations_do_not_count_as_half_open() {
+    let setting = Setting::default();
+    let mut world = World::perfect(&setting);
+    let config = Config::default().with_half_open(2);
+    world.add("gateway", 2, config, setting.responder());
+    for _ in 0..20 {
+        world.associate("device", "gateway");
+        world.run_for(Duration::from_secs(1));
+    }
+    let statistics = world.host("gateway").endpoint.statistics();
+    assert_eq!((statistics.answered, statistics.retried), (20, 0));
+}

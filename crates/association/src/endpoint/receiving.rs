@@ -230,6 +230,7 @@ impl Endpoint {
             association.awaits_grant = false;
         }
         association.phase = Phase::Established;
+        self.unconfirmed -= usize::from(responder);
         association.confirmed_at = count;
         self.schedule(id.slot);
         if responder && let Some(peer) = self.peer(id) {

@@ -24,6 +24,9 @@ struct Claim {
     cookie: bool,
 }
 
+/// Answers that are kept for each half-open association that may exist.
+const ANSWERS: usize = 16;
+
 impl Endpoint {
     /// An Initiate from outside. A repeated one gets the same answer; under load, one without a
     /// cookie gets a Retry; everything else that is not answered is dropped without a word.
@@ -51,8 +54,7 @@ impl Endpoint {
             key,
             cookie: self.cookie.verify(millis, from, &initiate.header),
         };
-        let full = self.half_open.len() >= self.config.half_open
-            || self.slots.held() >= self.config.associations;
+        let full = self.is_full(1) || self.slots.held() >= self.config.associations;
         let named = initiate.header.key_id.and_then(|key_id| {
             self.credentials
                 .by_key(initiate.header.terms.point, key_id)
@@ -63,8 +65,7 @@ impl Endpoint {
             self.retry(millis, from, packet, initiate, out);
             return;
         }
-        let overfull = self.half_open.len() >= 2 * self.config.half_open
-            || self.slots.held() >= self.config.associations;
+        let overfull = self.is_full(2) || self.slots.held() >= self.config.associations;
         if claim.cookie && (overfull || crowded) {
             self.statistics.limited += 1;
             return;
@@ -87,6 +88,13 @@ impl Endpoint {
             self.statistics.answered += 1;
             out.transmit(from, answer);
         }
+    }
+
+    /// Whether there are `times` as many half-open associations as are configured, or very many
+    /// answers that are kept to be repeated: those of confirmed associations and of strangers too.
+    fn is_full(&self, times: usize) -> bool {
+        let limit = times * self.config.half_open;
+        self.unconfirmed >= limit || self.half_open.len() >= ANSWERS * limit
     }
 
     /// Whether a credential has all the half-open associations that it may have.
@@ -168,6 +176,7 @@ impl Endpoint {
                 let association =
                     Association::new(agreement, (number, index), remote, from, millis, phase, 0);
                 self.admit(association);
+                self.unconfirmed += 1;
                 Ok(())
             }
             Ok((packet, _)) => {
@@ -210,7 +219,7 @@ impl Endpoint {
             let claim = Claim { key, cookie: true };
             let room = initiate.header.index.is_some()
                 && self.slots.held() < self.config.associations
-                && self.half_open.len() < 2 * self.config.half_open;
+                && !self.is_full(2);
             if !room {
                 self.statistics.limited += 1;
                 return;
