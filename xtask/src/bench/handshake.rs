@@ -1,9 +1,11 @@
 //! Handshakes: CPU of each side and bytes on the wire.
 
-use refpoint_association::Suite;
+use anyhow::Context as _;
+use refpoint_association::{StreamInitiator, Suite};
 use refpoint_keys::Profile;
 
 use crate::{
+    hosts::Hosts,
     measure::{Contestant, Measured, Sides, Stopwatch, compare},
     pair::{Pair, now},
     peer::{
@@ -16,7 +18,7 @@ use crate::{
 
 /// Handshakes of a batch, and batches.
 pub(crate) const BATCH: usize = 16;
-pub(crate) const ROUNDS: usize = 100;
+pub(crate) const ROUNDS: usize = 60;
 
 const SNOW: &str = "snow, default resolver";
 const PRIMITIVES: &str = "aws-lc-rs, its DHs and key generation alone";
@@ -51,17 +53,26 @@ const CASES: [Case; 3] = [
     },
 ];
 
+/// Our own two ways to the end of a handshake: keys at both ends, as snow's and the primitives'
+/// end; and the initiator confirmed to the responder, as TLS's and WireGuard's.
+pub(crate) const KEYS: &str = "keys";
+pub(crate) const CONFIRMED: &str = "confirmed";
+
 pub(crate) fn run() -> anyhow::Result<()> {
     for case in CASES {
-        let [own, peers @ ..] = &measure(&case)?[..] else {
-            anyhow::bail!("nothing was measured");
-        };
-        for (side, name) in [(1, "responder"), (0, "initiator")] {
-            for peer in peers {
-                let target = (side == 1)
-                    .then(|| target(case.profile, peer.name))
-                    .flatten();
-                let name = format!("handshake {}, {name}", case.name);
+        let measured = measure(&case)?;
+        let of = |name| measured.iter().find(|one| one.name == name);
+        for (side, end) in [(1, "responder"), (0, "initiator")] {
+            for peer in &measured[2..] {
+                let confirms = peer.name.starts_with("rustls");
+                let (own, suffix) = if confirms {
+                    (of(CONFIRMED), ", confirmed")
+                } else {
+                    (of(KEYS), "")
+                };
+                let own = own.context("our own are always measured")?;
+                let target = target(case.profile, peer.name).filter(|_| side == 1);
+                let name = format!("handshake {}, {end}{suffix}", case.name);
                 Row::new(name, own.sides[side] / 1e3, "µs")
                     .beside(peer.name, peer.sides[side] / 1e3)
                     .to_reach(target)
@@ -79,7 +90,8 @@ fn measure(case: &Case) -> anyhow::Result<Vec<Measured>> {
     let least = Tls::new(Flavour::Least)?;
     let default = Tls::new(Flavour::Default)?;
     let contestants = vec![
-        Contestant::new("refpoint", || own(&pair)),
+        Contestant::new(KEYS, || own(&pair, false)),
+        Contestant::new(CONFIRMED, || own(&pair, true)),
         Contestant::new(SNOW, || snow.batch(BATCH)),
         Contestant::new(PRIMITIVES, || primitives.batch(BATCH)),
         Contestant::new(TLS, || least.batch(BATCH)),
@@ -99,12 +111,12 @@ fn target(profile: Profile, peer: &str) -> Option<Target> {
     Some(Target::Ratio(most))
 }
 
-/// From nothing to confirmed at both ends: the confirming record and its answer included.
-pub(crate) fn own(pair: &Pair) -> Sides {
-    handshakes(pair).expect("both ends agree")
+/// From nothing to keys at both ends; with `confirm`, the confirming record and its answer, too.
+pub(crate) fn own(pair: &Pair, confirm: bool) -> Sides {
+    handshakes(pair, confirm).expect("both ends agree")
 }
 
-fn handshakes(pair: &Pair) -> anyhow::Result<Sides> {
+fn handshakes(pair: &Pair, confirm: bool) -> anyhow::Result<Sides> {
     let mut watch = Stopwatch::default();
     let offers = watch.first(|| {
         let offer = |_| {
@@ -124,16 +136,16 @@ fn handshakes(pair: &Pair) -> anyhow::Result<Sides> {
             .collect::<anyhow::Result<Vec<_>>>()
     })?;
     let mut devices = watch.first(|| {
-        let finish = |((offer, _), (_, back)): (
-            (refpoint_association::StreamInitiator, _),
-            &(_, Vec<u8>),
-        )| {
+        let finish = |((offer, _), (_, back)): ((StreamInitiator, _), &(_, Vec<u8>))| {
             let mut confirm = Vec::new();
             Ok((offer.receive(now(), &back[2..], &mut confirm)?, confirm))
         };
         let answered = offers.into_iter().zip(&gateways);
         answered.map(finish).collect::<anyhow::Result<Vec<_>>>()
     })?;
+    if !confirm {
+        return Ok(watch.mean(BATCH));
+    }
     watch.second(|| {
         for ((gateway, answer), (_, confirm)) in gateways.iter_mut().zip(&mut devices) {
             answer.clear();
@@ -150,6 +162,7 @@ fn handshakes(pair: &Pair) -> anyhow::Result<Sides> {
     Ok(watch.mean(BATCH))
 }
 
+/// Bytes of Initiate and Respond; on streams with the two bytes before each packet.
 fn bytes() -> anyhow::Result<()> {
     let tls = Tls::new(Flavour::Least)?.bytes()? as f64;
     for case in CASES {
@@ -157,9 +170,16 @@ fn bytes() -> anyhow::Result<()> {
         let (mut forth, mut back) = (Vec::new(), Vec::new());
         pair.initiate(&mut forth)?;
         pair.respond(&forth, &mut back)?;
-        let name = format!("Initiate and Respond {}, stream", case.name);
-        let bytes = forth.len() + back.len();
-        Row::new(name, bytes as f64, "B").beside(TLS, tls).print();
+        let stream = forth.len() + back.len();
+        let [forth, back] = Hosts::new(pair)?.handshake_packets()?;
+        // `known` carries a static key and both ids besides, and has no number to reach.
+        let target = (case.profile != Profile::Known).then_some(Target::AtMost(128.0));
+        let row = |carriage, bytes: usize| {
+            let name = format!("Initiate and Respond {}, {carriage}", case.name);
+            Row::new(name, bytes as f64, "B").beside(TLS, tls)
+        };
+        row("datagrams", forth + back).to_reach(target).print();
+        row("stream", stream).print();
     }
     Ok(())
 }

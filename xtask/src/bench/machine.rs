@@ -74,3 +74,10 @@ pub(crate) fn pin() {
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
     }
 }
+
+/// Bytes of the heap in use, what C libraries took included.
+pub(crate) fn heap() -> usize {
+    // SAFETY: it only reads the allocator's counters.
+    let info = unsafe { libc::mallinfo2() };
+    info.uordblks + info.hblkhd
+}

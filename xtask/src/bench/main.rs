@@ -4,9 +4,12 @@
 //! as the median of its batches, in CPU time of that thread: so neither a neighbour on the machine
 //! nor a change of its clock falls on one side only. A row is a line of JSON.
 
+mod grpc;
 mod handshake;
+mod hosts;
 mod machine;
 mod measure;
+mod memory;
 mod pair;
 mod peer;
 mod record;
@@ -27,6 +30,8 @@ fn main() -> anyhow::Result<()> {
         match &*section {
             "handshake" => handshake::run()?,
             "record" => record::run()?,
+            "memory" => memory::run()?,
+            "grpc" => grpc::run()?,
             #[cfg(feature = "wireguard")]
             "wireguard" => wireguard::run()?,
             _ => bail!("no section {section}: `cargo xtask bench` names the right ones"),

@@ -26,14 +26,13 @@ pub(crate) struct Measured {
     pub(crate) sides: Sides,
 }
 
-/// Lets the contestants take turns for so many rounds, after a round to warm up.
+/// Lets the contestants take turns for so many rounds. A turn is a batch that brings back into the
+/// caches what the others have pushed out, and one that counts.
 pub(crate) fn compare(rounds: usize, mut contestants: Vec<Contestant<'_>>) -> Vec<Measured> {
     let mut samples = vec![Vec::with_capacity(rounds); contestants.len()];
-    for contestant in &mut contestants {
-        (contestant.batch)();
-    }
     for _ in 0..rounds {
         for (contestant, samples) in contestants.iter_mut().zip(&mut samples) {
+            (contestant.batch)();
             samples.push((contestant.batch)());
         }
     }

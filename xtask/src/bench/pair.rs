@@ -1,5 +1,6 @@
 //! Two entities of refpoint, their keys and their associations.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -11,11 +12,16 @@ use refpoint_association::{
 };
 use refpoint_keys::{ConnectionKey, EntityId, KeyId, Profile, ReferencePoint, UtcTime, Validity};
 
-/// Some day, which never changes: the cores read no clock.
+/// Some day, which stays: the cores read no clock.
 pub(crate) fn now() -> Now {
+    after(Duration::ZERO)
+}
+
+/// So long after [`now`].
+pub(crate) fn after(elapsed: Duration) -> Now {
     Now::new(
-        core::time::Duration::from_secs(1000),
-        UtcTime::from_secs(1_800_000_000),
+        Duration::from_secs(1000) + elapsed,
+        UtcTime::from_secs(1_800_000_000 + elapsed.as_secs()),
     )
 }
 
@@ -57,24 +63,37 @@ impl End {
     }
 }
 
-/// A device and its gateway.
+/// Two entities that share a key: one initiates, the other responds.
 pub(crate) struct Pair {
     pub(crate) device: End,
     pub(crate) gateway: End,
 }
 
 impl Pair {
+    /// A device and its gateway.
     pub(crate) fn new(profile: Profile, suite: Suite) -> anyhow::Result<Self> {
-        let device = EntityId::parse("//sp.example.com/id-mn/CSensor1")?;
-        let gateway = EntityId::parse("//sp.example.com/id-mn")?;
-        let key = ConnectionKey::from_bytes(
-            [7; 32],
-            KeyId::new(b"k001")?,
-            ReferencePoint::X,
-            &device,
-            &gateway,
-            Validity::until(UtcTime::from_secs(1_900_000_000)),
-        )?;
+        let device = "//sp.example.com/id-mn/CSensor1";
+        let ends = (device, "//sp.example.com/id-mn");
+        Self::between(ends, ReferencePoint::X, profile, suite, *b"k001")
+    }
+
+    /// A gateway and its core.
+    pub(crate) fn of_servers(suite: Suite) -> anyhow::Result<Self> {
+        let ends = ("//sp.example.com/id-mn", "//sp.example.com/id-in");
+        Self::between(ends, ReferencePoint::Y, Profile::Psk, suite, *b"k001")
+    }
+
+    pub(crate) fn between(
+        (device, gateway): (&str, &str),
+        point: ReferencePoint,
+        profile: Profile,
+        suite: Suite,
+        key_id: [u8; 4],
+    ) -> anyhow::Result<Self> {
+        let (device, gateway) = (EntityId::parse(device)?, EntityId::parse(gateway)?);
+        let validity = Validity::until(UtcTime::from_secs(4_000_000_000));
+        let key_id = KeyId::new(&key_id)?;
+        let key = ConnectionKey::from_bytes([7; 32], key_id, point, &device, &gateway, validity)?;
         let key = Arc::new(key);
         let (a, _) = StaticKey::generate(&mut rng(), Backend::AwsLc)?;
         let (b, _) = StaticKey::generate(&mut rng(), Backend::AwsLc)?;

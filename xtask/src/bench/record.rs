@@ -1,16 +1,21 @@
 //! Records: seal and open against the raw AEAD, and what they allocate.
 
+use core::net::SocketAddr;
+
 use anyhow::anyhow;
 use aws_lc_rs::aead::{
     AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
 };
-use refpoint_association::{Opened, StreamSession, Suite};
+use refpoint_association::{
+    AssociationId, Event, Opened, Outbox, STREAM_HEADROOM, STREAM_TAILROOM, StreamSession, Suite,
+};
 use refpoint_keys::Profile;
 
 use crate::{
+    hosts::{DEVICE, Hosts},
     machine,
     measure::{Contestant, Sides, Stopwatch, compare},
-    pair::{Pair, now},
+    pair::{Pair, now, rng},
     row::{Row, Target},
 };
 
@@ -19,8 +24,8 @@ const ROUNDS: usize = 200;
 /// many times the raw AEAD's time it may take.
 const SIZES: [(usize, usize, f64); 3] = [(64, 512, 1.25), (1024, 256, 1.10), (16 * 1024, 32, 1.03)];
 
-const HEADER: usize = 3;
-const TAG: usize = 16;
+const HEADER: usize = STREAM_HEADROOM;
+const TAG: usize = STREAM_TAILROOM;
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let suites = [
@@ -31,37 +36,42 @@ pub(crate) fn run() -> anyhow::Result<()> {
         for (size, batch, most) in SIZES {
             let mut stream = Stream::new(suite, size, batch)?;
             let mut raw = Raw::new(algorithm, size, batch)?;
-            let contestants = vec![
-                Contestant::new("refpoint", || stream.batch()),
-                Contestant::new("aws-lc-rs, the AEAD alone", || raw.batch()),
-            ];
-            let measured = compare(ROUNDS, contestants);
-            let allocations = stream.allocations;
-            for (side, verb) in [(0, "seal"), (1, "open")] {
-                let row = Row::new(
-                    format!("{verb} {size} B, {name}, stream"),
-                    measured[0].sides[side],
-                    "ns",
-                );
-                row.beside(measured[1].name, measured[1].sides[side])
-                    .to_reach(Some(Target::Ratio(most)))
-                    .print();
+            let mut datagrams = None;
+            if size <= LARGEST_DATAGRAM {
+                datagrams = Some(Datagrams::new(suite, size, batch)?);
             }
-            let name = format!("allocations a record of {size} B, {name}, stream");
-            let each = allocations as f64 / (2 * batch) as f64;
-            Row::new(name, each, "")
-                .to_reach(Some(Target::AtMost(0.0)))
-                .print();
+            let mut contestants = vec![
+                Contestant::new("aws-lc-rs, the AEAD alone", || raw.batch()),
+                Contestant::new("stream", || stream.batch()),
+            ];
+            if let Some(datagrams) = &mut datagrams {
+                contestants.push(Contestant::new("datagram", || datagrams.batch()));
+            }
+            let measured = compare(ROUNDS, contestants);
+            let target = Some(Target::Ratio(most));
+            for own in &measured[1..] {
+                for (side, verb) in [(0, "seal"), (1, "open")] {
+                    let name = format!("{verb} {size} B, {name}, {}", own.name);
+                    Row::new(name, own.sides[side], "ns")
+                        .beside(measured[0].name, measured[0].sides[side])
+                        .to_reach(target)
+                        .print();
+                }
+            }
+            let datagrams = datagrams.map_or(0, |datagrams| datagrams.allocations);
+            let each = (stream.allocations + datagrams) as f64 / (2 * batch) as f64;
+            let name = format!("allocations a record of {size} B, {name}");
+            let target = Some(Target::AtMost(0.0));
+            Row::new(name, each, "").to_reach(target).print();
         }
     }
     Ok(())
 }
 
-/// Records of an association on a stream.
+/// Records of an association on a stream, sealed and opened where they lie.
 struct Stream {
     device: StreamSession,
     gateway: StreamSession,
-    payload: Vec<u8>,
     frames: Vec<Vec<u8>>,
     nothing: Vec<u8>,
     /// Of the last batch.
@@ -74,8 +84,7 @@ impl Stream {
         Ok(Self {
             device,
             gateway,
-            payload: vec![0x5a; size],
-            frames: vec![Vec::with_capacity(HEADER + size + TAG); batch],
+            frames: vec![vec![0x5a; HEADER + size + TAG]; batch],
             nothing: Vec::new(),
             allocations: 0,
         })
@@ -83,16 +92,11 @@ impl Stream {
 
     fn batch(&mut self) -> Sides {
         let mut watch = Stopwatch::default();
-        self.frames.iter_mut().for_each(|frame| {
-            frame.clear();
-            frame.reserve(HEADER + self.payload.len() + TAG);
-        });
         let before = machine::allocations();
         watch.first(|| {
             for frame in &mut self.frames {
-                self.device
-                    .send(now(), &self.payload, frame)
-                    .expect("within all limits");
+                let sealed = self.device.send_in_place(now(), frame);
+                assert!(sealed.is_ok(), "within all limits");
             }
         });
         watch.second(|| {
@@ -103,6 +107,90 @@ impl Stream {
         });
         self.allocations = machine::allocations() - before;
         watch.mean(self.frames.len())
+    }
+}
+
+/// The largest payload of a datagram that is measured: the default keeps them below 1 200 bytes.
+const LARGEST_DATAGRAM: usize = 1024;
+
+/// Records of an association on datagrams: found by index, by the time of day and all.
+struct Datagrams {
+    hosts: Hosts,
+    id: AssociationId,
+    payload: Vec<u8>,
+    packets: Packets,
+    batch: usize,
+    /// Of the last batch.
+    allocations: u64,
+}
+
+/// Takes the first packets, and counts what it is told.
+struct Packets {
+    held: Vec<Vec<u8>>,
+    kept: usize,
+    received: usize,
+}
+
+impl Outbox for Packets {
+    fn transmit(&mut self, _: SocketAddr, packet: &[u8]) {
+        if let Some(place) = self.held.get_mut(self.kept) {
+            place.clear();
+            place.extend_from_slice(packet);
+            self.kept += 1;
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        self.received += usize::from(matches!(event, Event::Received { .. }));
+    }
+}
+
+impl Datagrams {
+    fn new(suite: Suite, size: usize, batch: usize) -> anyhow::Result<Self> {
+        let mut hosts = Hosts::new(Pair::new(Profile::Psk, suite)?)?;
+        let (id, ..) = hosts.device.associate(now(), &mut hosts.gateway)?;
+        Ok(Self {
+            hosts,
+            id,
+            payload: vec![0x5a; size],
+            packets: Packets {
+                held: vec![Vec::with_capacity(2048); batch],
+                kept: batch,
+                received: 0,
+            },
+            batch,
+            allocations: 0,
+        })
+    }
+
+    fn send(&mut self) {
+        let (endpoint, packets) = (&mut self.hosts.device.endpoint, &mut self.packets);
+        for _ in 0..self.batch {
+            let sent = endpoint.send(now(), self.id, &self.payload, packets);
+            assert!(sent.is_ok(), "within all limits");
+        }
+    }
+
+    fn batch(&mut self) -> Sides {
+        let mut watch = Stopwatch::default();
+        let before = machine::allocations();
+        // Once on the clock, with nobody who takes the packets, and once to have some to open.
+        self.packets.kept = self.batch;
+        watch.first(|| self.send());
+        self.packets.kept = 0;
+        self.send();
+        self.packets.received = 0;
+        let mut held = core::mem::take(&mut self.packets.held);
+        watch.second(|| {
+            for packet in &mut held {
+                let gateway = &mut self.hosts.gateway;
+                gateway.receive(now(), &mut rng(), DEVICE, packet, &mut self.packets);
+            }
+        });
+        self.packets.held = held;
+        assert_eq!(self.packets.received, self.batch, "all are genuine");
+        self.allocations = machine::allocations() - before;
+        watch.mean(self.batch)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
     client::Resumption,
@@ -13,6 +12,7 @@ use rustls::{
     version::TLS13,
 };
 
+use super::certificates::{Authority, CLIENT, SERVER};
 use crate::measure::{Sides, Stopwatch};
 
 /// What of rustls's defaults is changed.
@@ -30,27 +30,19 @@ pub(crate) struct Tls {
     server: Arc<ServerConfig>,
 }
 
-struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-}
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn identity(name: &str, authority: &CertifiedIssuer<'_, KeyPair>) -> anyhow::Result<Identity> {
-    let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new([name.to_owned()])?.signed_by(&key, authority)?;
-    Ok(Identity {
-        chain: vec![certificate.der().clone()],
-        key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-    })
+fn identity(authority: &Authority, name: &str) -> anyhow::Result<Identity> {
+    let (certificate, key) = authority.issue(name)?;
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    Ok((vec![certificate.der().clone()], key))
 }
 
 impl Tls {
     pub(crate) fn new(flavour: Flavour) -> anyhow::Result<Self> {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let authority = Authority::new()?;
         let mut roots = RootCertStore::empty();
-        roots.add(authority.der().clone())?;
+        roots.add(authority.0.der().clone())?;
         let roots = Arc::new(roots);
         let mut provider = aws_lc_rs::default_provider();
         if flavour == Flavour::Least {
@@ -58,22 +50,22 @@ impl Tls {
         }
         let provider: Arc<CryptoProvider> = provider.into();
 
-        let own = identity("gateway.example.com", &authority)?;
+        let (chain, key) = identity(&authority, SERVER)?;
         let verifier =
             WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build()?;
         let mut server = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(own.chain, own.key)?;
+            .with_single_cert(chain, key)?;
         if flavour == Flavour::Least {
             server.send_tls13_tickets = 0;
         }
 
-        let own = identity("device.example.com", &authority)?;
+        let (chain, key) = identity(&authority, CLIENT)?;
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])?
             .with_root_certificates(roots)
-            .with_client_auth_cert(own.chain, own.key)?;
+            .with_client_auth_cert(chain, key)?;
         client.resumption = Resumption::disabled();
         Ok(Self {
             client: client.into(),
@@ -82,7 +74,7 @@ impl Tls {
     }
 
     pub(crate) fn client(&self) -> anyhow::Result<ClientConnection> {
-        let name = ServerName::try_from("gateway.example.com")?;
+        let name = ServerName::try_from(SERVER)?;
         Ok(ClientConnection::new(self.client.clone(), name)?)
     }
 
@@ -136,6 +128,17 @@ impl Tls {
         let done = servers.iter().all(|(_, server)| !server.is_handshaking());
         done.then_some(watch.mean(operations))
             .context("the handshake did not end")
+    }
+
+    /// The server's end after a handshake.
+    pub(crate) fn established(&self) -> anyhow::Result<ServerConnection> {
+        let (mut client, mut server) = (self.client()?, self.server()?);
+        let mut forth = written(&mut client)?;
+        while !forth.is_empty() {
+            let back = exchange(&mut server, &forth)?;
+            forth = exchange(&mut client, &back)?;
+        }
+        Ok(server)
     }
 
     /// The bytes of a handshake, tickets included.

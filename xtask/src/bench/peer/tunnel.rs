@@ -47,6 +47,16 @@ impl Tunnel {
     }
 }
 
+impl Tunnel {
+    /// The responder after a handshake.
+    pub(crate) fn established(self) -> anyhow::Result<Tunn> {
+        let mut pair = [self];
+        handshakes(&mut pair)?;
+        let [pair] = pair;
+        Ok(pair.responder)
+    }
+}
+
 fn sent(result: TunnResult<'_>) -> anyhow::Result<usize> {
     match result {
         TunnResult::WriteToNetwork(packet) => Ok(packet.len()),
