@@ -49,7 +49,12 @@ pub fn response_to_carry(mut response: http::Response) -> Result<HttpResponse, F
     }
     let unusable = |_| Failure::UnusableAnswer;
     let headers = headers_to_carry(&response.headers).map_err(unusable)?;
-    HttpResponse::new(response.status, headers, response.body).map_err(|error| {
+    let carried = HttpResponse::new(response.status, headers, response.body);
+    let carried = carried.and_then(|carried| match response.reason {
+        Some(reason) => carried.with_reason(reason),
+        None => Ok(carried),
+    });
+    carried.map_err(|error| {
         tracing::debug!(%error, "an answer cannot be carried");
         Failure::UnusableAnswer
     })
@@ -59,6 +64,7 @@ pub fn response_to_carry(mut response: http::Response) -> Result<HttpResponse, F
 pub fn response_from_carried(response: &HttpResponse) -> http::Response {
     http::Response {
         status: response.status(),
+        reason: response.reason().cloned(),
         headers: headers_from_carried(response.headers()),
         body: response.body().clone(),
     }

@@ -91,7 +91,7 @@ async fn a_request_and_its_response_arrive_byte_for_byte() {
     );
     assert_eq!(
         String::from_utf8(response).expect("text"),
-        "HTTP/1.1 201 Created\r\nConnection: close\r\nServer: ACME\r\nDate: Mon, 23 Nov 2026 08:00:00 GMT\r\nX-M2M-RSC: 2001\r\nX-M2M-RI: 8140593\r\nContent-Location: /id-in/csr1\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{ }"
+        "HTTP/1.1 201 CREATED\r\nConnection: close\r\nServer: ACME\r\nDate: Mon, 23 Nov 2026 08:00:00 GMT\r\nX-M2M-RSC: 2001\r\nX-M2M-RI: 8140593\r\nContent-Location: /id-in/csr1\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{ }"
     );
 }
 

@@ -157,9 +157,15 @@ fn http_request() -> impl Strategy<Value = HttpRequest> {
 
 fn http_response() -> impl Strategy<Value = HttpResponse> {
     let body = proptest::collection::vec(any::<u8>(), 0..64);
-    (200..600_u16, headers(), body).prop_map(|(status, headers, body)| {
+    let reason = proptest::option::of("[ -~\t]{0,20}");
+    (200..600_u16, headers(), body, reason).prop_map(|(status, headers, body, reason)| {
         let headers = Headers::new(headers).expect("they were filtered");
-        HttpResponse::new(status, headers, body).expect("no checked header is there")
+        let response =
+            HttpResponse::new(status, headers, body).expect("no checked header is there");
+        match reason {
+            Some(reason) => response.with_reason(reason).expect("it is text"),
+            None => response,
+        }
     })
 }
 

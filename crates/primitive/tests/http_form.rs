@@ -210,6 +210,26 @@ fn a_response_means_what_its_result_code_says() {
 }
 
 #[test]
+fn a_reason_phrase_that_would_end_its_line_is_refused() {
+    let response = HttpResponse::new(200, Headers::default(), "").expect("it is well formed");
+    for reason in ["", "CREATED", "tout va bien \u{e9}\t."] {
+        let response = response.clone().with_reason(reason).expect("it is text");
+        assert_eq!(
+            response.reason().map(|bytes| &bytes[..]),
+            Some(reason.as_bytes())
+        );
+    }
+    for reason in ["OK\r\nX-M2M-RSC: 2000", "a\nb", "a\0", "\u{7f}"] {
+        assert!(response.clone().with_reason(reason).is_err(), "{reason:?}");
+    }
+    let long = "a".repeat(HttpResponse::LONGEST_REASON + 1);
+    assert!(matches!(
+        response.with_reason(long),
+        Err(Error::TooLong { .. })
+    ));
+}
+
+#[test]
 fn a_response_without_a_final_status_or_with_a_strange_code_is_refused() {
     assert!(HttpResponse::new(101, Headers::default(), "").is_err());
     assert!(HttpResponse::new(600, Headers::default(), "").is_err());

@@ -247,6 +247,7 @@ impl Client {
             }
             return Ok(Response {
                 status: head.status,
+                reason: Some(head.reason.into()),
                 headers: head.headers,
                 body,
             });

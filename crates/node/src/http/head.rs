@@ -35,6 +35,8 @@ pub struct RequestHead {
 pub struct ResponseHead {
     /// The status code.
     pub status: u16,
+    /// The reason phrase, as written.
+    pub reason: Vec<u8>,
     /// The header lines.
     pub headers: Headers,
     /// How the body's end is told.
@@ -112,10 +114,18 @@ pub fn parse_response_head(
     };
     Ok(ResponseHead {
         status,
+        reason: reason(bytes),
         keep_alive: keep_alive(&headers, minor) && framing != Framing::UntilClose,
         headers,
         framing,
     })
+}
+
+/// What stands behind the status code: `httparse` gives no phrase that is not ASCII.
+fn reason(head: &[u8]) -> Vec<u8> {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut parts = line.splitn(3, |byte| *byte == b' ');
+    parts.nth(2).unwrap_or_default().to_vec()
 }
 
 /// `httparse` takes a bare line feed for a line end and some servers do not: whoever disagrees about where a
@@ -277,6 +287,22 @@ mod tests {
                 request(&format!("{line}\r\nHost: a\r\n\r\n")).is_err(),
                 "{line:?} was taken"
             );
+        }
+    }
+
+    #[test]
+    fn a_reason_phrase_is_kept_as_it_was_written() {
+        let limits = HttpLimits::default();
+        for (line, reason) in [
+            ("HTTP/1.1 201 CREATED", "CREATED"),
+            ("HTTP/1.1 404 Not  Found ", "Not  Found "),
+            ("HTTP/1.1 200 \u{e9}", "\u{e9}"),
+            ("HTTP/1.1 200 ", ""),
+            ("HTTP/1.1 200", ""),
+        ] {
+            let text = format!("{line}\r\nContent-Length: 0\r\n\r\n");
+            let head = parse_response_head(text.as_bytes(), "GET", &limits).expect("a response");
+            assert_eq!(head.reason, reason.as_bytes(), "{line:?}");
         }
     }
 

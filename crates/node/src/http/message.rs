@@ -63,6 +63,8 @@ impl Request {
 pub struct Response {
     /// The status code.
     pub status: u16,
+    /// The reason phrase, as written; without one, that of RFC 9110 is.
+    pub reason: Option<Bytes>,
     /// The header lines.
     pub headers: Headers,
     /// The body, with chunks joined.
@@ -74,6 +76,7 @@ impl Response {
     pub fn new(status: u16) -> Self {
         Self {
             status,
+            reason: None,
             headers: Headers::new(),
             body: Bytes::new(),
         }
@@ -91,10 +94,15 @@ impl Response {
         if !(200..=999).contains(&self.status) {
             return Err(InvalidMessage("the status is not that of a final answer"));
         }
+        let reason = match &self.reason {
+            Some(written) if written.iter().all(is_text) => &written[..],
+            Some(_) => return Err(InvalidMessage("the reason phrase is not text")),
+            None => reason(self.status).as_bytes(),
+        };
         let mut out = Vec::with_capacity(256 + self.body.len());
-        out.extend_from_slice(
-            format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).as_bytes(),
-        );
+        out.extend_from_slice(format!("HTTP/1.1 {} ", self.status).as_bytes());
+        out.extend_from_slice(reason);
+        out.extend_from_slice(b"\r\n");
         if close {
             out.extend_from_slice(b"Connection: close\r\n");
         }
@@ -159,7 +167,13 @@ fn write_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The reason phrase; it carries no meaning, so that only the common ones are spelled.
+/// A byte that does not end its line.
+fn is_text(byte: &u8) -> bool {
+    *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f)
+}
+
+/// The reason phrase of an answer that is this node's own; it carries no meaning, so that only the common ones are
+/// spelled.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -224,7 +238,9 @@ mod tests {
             String::from_utf8(request.encode().expect("a request")).expect("text")
         };
         assert!(text(&request).contains("\r\ncontent-Length: 0\r\n"));
-        request.headers.retain(|header| !header.is("content-length"));
+        request
+            .headers
+            .retain(|header| !header.is("content-length"));
         assert!(!text(&request).to_lowercase().contains("content-length"));
     }
 

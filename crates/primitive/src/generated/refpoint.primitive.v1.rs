@@ -88,6 +88,10 @@ pub struct HttpResponse {
     /// The body, without transfer coding. May be empty.
     #[prost(bytes = "bytes", tag = "3")]
     pub body: ::prost::bytes::Bytes,
+    /// The reason phrase as written, at most 1 024 bytes, no control characters but tab. May be empty. Absent where no HTTP
+    /// server wrote one (a layer's refusal): then the receiver writes the status code's own, or none.
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    pub reason: ::core::option::Option<::prost::bytes::Bytes>,
 }
 /// The Response Type parameter: TS-0004 m2m:responseTypeInfo, short name `rt`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

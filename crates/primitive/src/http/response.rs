@@ -14,12 +14,16 @@ pub struct HttpResponse {
     status: u16,
     headers: Headers,
     body: Bytes,
+    reason: Option<Bytes>,
     result_code: Option<ResultCode>,
     request_id: Option<RequestId>,
 }
 
 impl HttpResponse {
-    /// Takes a response as it is.
+    /// The most bytes of a reason phrase.
+    pub const LONGEST_REASON: usize = 1024;
+
+    /// Takes a response as it is, without a reason phrase.
     ///
     /// # Errors
     /// [`Error`] that names what cannot be read in one way only.
@@ -40,9 +44,28 @@ impl HttpResponse {
             status,
             headers,
             body: body.into(),
+            reason: None,
             result_code: result_code.map(ResultCode::new),
             request_id,
         })
+    }
+
+    /// With the reason phrase that the server wrote, perhaps an empty one.
+    ///
+    /// # Errors
+    /// [`Error`] that names `reason` when it holds control characters, which could end the status line, or is too long.
+    pub fn with_reason(mut self, reason: impl Into<Bytes>) -> Result<Self, Error> {
+        let reason = reason.into();
+        Error::within(reason.len(), Self::LONGEST_REASON, "reason")?;
+        let is_text = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
+        if !reason.iter().all(is_text) {
+            return Err(Error::invalid(
+                "reason",
+                "use text without control characters",
+            ));
+        }
+        self.reason = Some(reason);
+        Ok(self)
     }
 
     /// The status code.
@@ -63,6 +86,12 @@ impl HttpResponse {
         &self.body
     }
 
+    /// The reason phrase; none if no server wrote one.
+    #[must_use]
+    pub const fn reason(&self) -> Option<&Bytes> {
+        self.reason.as_ref()
+    }
+
     /// The result code.
     #[must_use]
     pub const fn result_code(&self) -> Option<ResultCode> {
@@ -77,11 +106,12 @@ impl HttpResponse {
 
     pub(crate) fn from_proto(response: proto::HttpResponse) -> Result<Self, Error> {
         let status = u16::try_from(response.status).unwrap_or(0);
-        Self::new(
-            status,
-            Headers::from_proto(response.headers)?,
-            response.body,
-        )
+        let headers = Headers::from_proto(response.headers)?;
+        let taken = Self::new(status, headers, response.body)?;
+        match response.reason {
+            Some(reason) => taken.with_reason(reason),
+            None => Ok(taken),
+        }
     }
 
     pub(crate) fn into_proto(self) -> proto::HttpResponse {
@@ -89,6 +119,7 @@ impl HttpResponse {
             status: self.status.into(),
             headers: self.headers.into_proto(),
             body: self.body,
+            reason: self.reason,
         }
     }
 }
