@@ -8,7 +8,6 @@ use core::net::SocketAddr;
 use std::sync::Arc;
 
 use refpoint_keys::{EntityId, ReferencePoint};
-use refpoint_primitive::{Failure, RequestMessage, ResponseMessage};
 
 use crate::carrier::Carrier;
 use crate::config::Config;
@@ -50,36 +49,4 @@ pub trait Associations: Sized + Send + Sync + 'static {
 
     /// Closes every association in an orderly way. The caller bounds the time.
     fn close(&self) -> impl Future<Output = ()> + Send;
-}
-
-/// No associations at all: every request is refused with 4107.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unassociated;
-
-impl Carrier for Unassociated {
-    async fn exchange(&self, _: RequestMessage) -> Result<ResponseMessage, Failure> {
-        Err(Failure::NoAssociation)
-    }
-}
-
-impl Associations for Unassociated {
-    type Carrier = Self;
-
-    async fn start(_: &Config, _: Identity, _: Arc<Inbound>, _: Drain) -> anyhow::Result<Self> {
-        Ok(Self)
-    }
-
-    fn addresses(&self) -> Vec<SocketAddr> {
-        Vec::new()
-    }
-
-    fn carrier(&self, _: &EntityId, _: ReferencePoint) -> Self {
-        Self
-    }
-
-    async fn reload(&self, _: &Config, _: Identity) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    async fn close(&self) {}
 }

@@ -68,7 +68,7 @@ pub mod pcap;
 pub mod tap;
 mod utc;
 
-pub use associations::{Associations, Transport, Transported, Unassociated};
+pub use associations::{Associations, Transport, Transported};
 pub use carried::{
     refusal, request_from_carried, request_to_carry, response_from_carried, response_to_carry,
 };

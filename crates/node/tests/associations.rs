@@ -357,10 +357,24 @@ async fn x_runs_over_udp_in_both_directions_and_says_what_does_not_fit() {
     assert_eq!(code, "4102");
     assert!(text.contains("too large"), "{text}");
     assert_eq!(gateway_cse.asked(), ["GET /cse-mn CSensor1"]);
-    assert!(device.stop().await, "in time");
-    until("the gateway hears it", async || {
-        gateway.associations().live() == 0
+
+    // What is under way when the gateway stops is answered.
+    let all = gateway_cse
+        .open
+        .acquire_many(100)
+        .await
+        .expect("never closed");
+    let from = egress(&device);
+    let asked = tokio::spawn(async move { ask(from, "/cse-mn", "CSensor1", "5").await });
+    until("it arrives", async || gateway_cse.asked().len() == 2).await;
+    let stopping = tokio::spawn(gateway.stop());
+    sleep(Duration::from_millis(300)).await;
+    drop(all);
+    assert_eq!(asked.await.expect("no panic"), answered("gateway"));
+    assert!(stopping.await.expect("no panic"), "in time");
+    until("the device hears it", async || {
+        device.associations().live() == 0
     })
     .await;
-    assert!(gateway.stop().await, "in time");
+    assert!(device.stop().await, "in time");
 }

@@ -138,6 +138,12 @@ fn what_does_not_fit_together_is_named_with_its_line() {
         ),
         (
             "carriage = \"udp\"\npoints = [\"x\"]",
+            "carriage = \"tcp\"\npoints = [\"x\", \"y\"]",
+            "points",
+            "its own [[listen]]",
+        ),
+        (
+            "carriage = \"udp\"\npoints = [\"x\"]",
             "carriage = \"udp\"\npoints = [\"y\"]",
             "points",
             "tcp",

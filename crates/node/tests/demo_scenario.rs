@@ -2,10 +2,11 @@
 //! same steps succeed (over a stand-in for associations that lives in this process) and the stranger does not.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use refpoint_keys::{EntityId, ReferencePoint};
 use refpoint_node::config::Config;

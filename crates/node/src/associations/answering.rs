@@ -7,9 +7,11 @@ use std::sync::Arc;
 use refpoint_keys::ReferencePoint;
 use refpoint_primitive::{Failure, Peer, Receipt, Ticket};
 use refpoint_transport::{Association, Handler};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::point::Point;
+use crate::drain::Drain;
 use crate::inbound::Inbound;
 use crate::layers::Layers;
 
@@ -31,7 +33,13 @@ pub(super) struct Shared {
     pub(super) inbound: Arc<Inbound>,
     pub(super) patience: Duration,
     pub(super) begun: Instant,
+    pub(super) drain: Drain,
+    /// A place is taken by every request under way.
+    pub(super) under_way: Semaphore,
 }
+
+/// The places in [`Shared::under_way`]: more than the carriage ever lets in, so that none waits for one.
+pub(super) const UNDER_WAY: usize = 1 << 20;
 
 impl<S: Point> Answering<S> {
     /// Answers over associations that were made for one of `points`.
@@ -88,6 +96,7 @@ impl<S: Point> Answering<S> {
 impl<S: Point> Handler<S> for Answering<S> {
     async fn handle(&self, association: Association, request: S::Request) -> S::Response {
         let peer = association.peer();
+        let _place = self.shared.under_way.acquire().await;
         let arrived = match S::read(request) {
             Ok(arrived) => arrived,
             Err(refusal) => {
@@ -95,6 +104,9 @@ impl<S: Point> Handler<S> for Answering<S> {
                 return refusal;
             }
         };
+        if self.shared.drain.has_begun() {
+            return S::refuse(&arrived, Failure::Stopping);
+        }
         match self.receive(&peer, &arrived).await {
             Receipt::Execute(ticket) => self.execute(&peer, ticket, &arrived).await,
             Receipt::Repeat(answer) => {

@@ -11,11 +11,12 @@ use refpoint_transport::{
     Connector, DatagramLimits, Datagrams, Incoming, Keyring, Limits, Link, Server, X, Y, Z,
 };
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Associations;
-use super::answering::{Answering, Shared};
+use super::answering::{Answering, Shared, UNDER_WAY};
 use super::ways::{AllWays, Routed, Transport};
 use crate::config::{Carriage, Config, Initiator, Listen, Peer, Relation};
 use crate::drain::Drain;
@@ -23,8 +24,10 @@ use crate::identity::{Identity, Known};
 use crate::inbound::Inbound;
 use crate::layers::Layers;
 
-/// How often the number of live associations is noted, and looked at while a node stops.
+/// How often the number of live associations is noted.
 const NOTE: Duration = Duration::from_secs(1);
+
+/// How often it is looked at while a node stops.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Associations over TCP (X, Y and Z, in gRPC) and over UDP (X).
@@ -64,6 +67,8 @@ impl Associations for Transported {
                 inbound,
                 patience,
                 begun: Instant::now(),
+                drain: drain.clone(),
+                under_way: Semaphore::new(UNDER_WAY),
             }),
             ways: Arc::default(),
             limits: limits(config),
@@ -80,10 +85,11 @@ impl Associations for Transported {
         for peer in &config.peers {
             this.connect(peer, config).await?;
         }
-        let keyring = this.keyring.clone();
+        let (keyring, ways) = (this.keyring.clone(), Arc::clone(&this.ways));
         this.tasks().spawn(async move {
             loop {
                 note(&keyring);
+                count(&ways).await;
                 sleep(NOTE).await;
             }
         });
@@ -119,8 +125,9 @@ impl Associations for Transported {
         self.keyring.update(|present, credentials| {
             *present = local;
             for known in gone() {
-                let ids = credentials.of_peer(&known.peer.entity, known.peer.point);
-                for id in ids.to_vec() {
+                let (entity, point) = (&known.peer.entity, known.peer.point);
+                let ids = credentials.of_peer(entity, point).to_vec();
+                for id in ids {
                     credentials.remove(id);
                 }
             }
@@ -137,16 +144,22 @@ impl Associations for Transported {
     }
 
     async fn close(&self) {
+        let patience = self.known.lock().await.0.drain / 2;
+        // What peers have asked is answered first: no more is taken since the drain has begun.
+        let all = u32::try_from(UNDER_WAY).unwrap_or(u32::MAX);
+        let _ = timeout(patience, self.shared.under_way.acquire_many(all)).await;
+        // The last answers are on their way to a socket.
+        sleep(2 * LOOK).await;
         X::ways(&self.ways).close();
-        let datagrams = self.ways.datagrams().close();
         Y::ways(&self.ways).close();
         Z::ways(&self.ways).close();
+        let datagrams = self.ways.datagrams().close();
         for (peer, datagrams) in datagrams {
             datagrams.forget(peer).await;
         }
-        // The listeners have heard of the drain themselves: requests under way are being answered.
-        let patient = Instant::now() + self.known.lock().await.0.drain / 2;
-        while self.keyring.associations() > 0 && Instant::now() < patient {
+        // Both ends of a stream say good-bye by themselves, most often.
+        let end = Instant::now() + patience;
+        while self.keyring.associations() > 0 && Instant::now() < end {
             sleep(LOOK).await;
         }
         self.keyring.close(CloseReason::Done);
@@ -348,4 +361,30 @@ fn datagram_limits(config: &Config) -> DatagramLimits {
 #[allow(clippy::cast_precision_loss, reason = "a gauge")]
 fn note(keyring: &Keyring) {
     metrics::gauge!("refpoint_associations").set(keyring.associations() as f64);
+}
+
+/// What the sockets of X on UDP have seen.
+async fn count(ways: &AllWays) {
+    let mut sums = [("", 0); 9];
+    let sockets = ways.datagrams().sockets();
+    for datagrams in sockets {
+        let seen = datagrams.statistics().await;
+        let kinds = [
+            ("opened", seen.opened),
+            ("handshake", seen.answered),
+            ("retried", seen.retried),
+            ("malformed", seen.malformed),
+            ("unauthenticated", seen.unauthenticated),
+            ("unopened", seen.unopened),
+            ("replayed", seen.replayed),
+            ("unknown", seen.unknown),
+            ("limited", seen.limited),
+        ];
+        for (sum, (kind, count)) in sums.iter_mut().zip(kinds) {
+            *sum = (kind, sum.1 + count);
+        }
+    }
+    for (kind, sum) in sums.into_iter().filter(|(kind, _)| !kind.is_empty()) {
+        metrics::counter!("refpoint_datagrams_total", "kind" => kind).absolute(sum);
+    }
 }

@@ -104,6 +104,11 @@ impl DatagramWays {
         self.taken.push(datagrams);
     }
 
+    /// Every socket.
+    pub(super) fn sockets(&self) -> Vec<Datagrams> {
+        self.made.values().chain(&self.taken).cloned().collect()
+    }
+
     /// Lets go of every socket; returns who was to be reached from which.
     pub(super) fn close(&mut self) -> Vec<(EntityId, Datagrams)> {
         self.taken.clear();

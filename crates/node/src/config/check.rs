@@ -109,6 +109,20 @@ impl<'a> Check<'a> {
                 "only x travels in datagrams: use carriage = \"tcp\" for the others",
             );
         }
+        // A listener on TCP offers one gRPC service; Y and Y' have the same.
+        let service = |point: &ReferencePoint| match point {
+            ReferencePoint::YPrime => ReferencePoint::Y,
+            other => *other,
+        };
+        if points
+            .iter()
+            .any(|point| service(point) != service(&points[0]))
+        {
+            return self.refuse(
+                span,
+                "x, y and z are different services: give each its own [[listen]]",
+            );
+        }
         Ok(Listen {
             address: table.address.into_inner().0,
             carriage,
