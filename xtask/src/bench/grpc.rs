@@ -3,7 +3,7 @@
 //! Client and server run on one thread, so that its CPU time is that of both ends, the kernel's
 //! part included; the request and the answer carry the same body.
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use refpoint_association::Suite;
 use refpoint_keys::{EntityId, ReferencePoint};
@@ -94,14 +94,14 @@ fn rows(size: usize, name: &str, measured: &[Measured]) {
                     "µs",
                 )
                 .beside(peer.name, cpu / 1e3)
-                .to_reach(secured.then_some(Target::Ratio(1.0)))
+                .reaching(secured.then_some(Target::Ratio(1.0)))
                 .print();
             } else {
                 // Both ways: the answer is as long as the request.
                 let rate = |each: f64| 2.0 * size as f64 * 1e3 / each;
                 Row::new(format!("{name}, throughput a CPU"), rate(own), "MB/s")
                     .beside(peer.name, rate(cpu))
-                    .to_reach(secured.then_some(Target::Gain(1.0)))
+                    .reaching(secured.then_some(Target::Gain(1.0)))
                     .print();
             }
         }
@@ -123,10 +123,10 @@ async fn exchange(client: &Client, size: usize, requests: usize) -> anyhow::Resu
     };
     let mut flying = JoinSet::new();
     for _ in 0..requests {
-        if flying.len() == AT_ONCE {
-            if let Some(landed) = flying.join_next().await {
-                landed??;
-            }
+        if flying.len() == AT_ONCE
+            && let Some(landed) = flying.join_next().await
+        {
+            landed??;
         }
         let (mut client, request) = (client.clone(), request.clone());
         flying.spawn(async move { client.exchange(request).await });
@@ -178,7 +178,7 @@ fn service() -> stub::YServiceServer<Echo> {
     stub::YServiceServer::new(Echo)
 }
 
-const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 async fn over_association(suite: Suite) -> anyhow::Result<Client> {
     let Pair { device, gateway } = Pair::of_servers(suite)?;

@@ -75,7 +75,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 let name = format!("handshake {}, {end}{suffix}", case.name);
                 Row::new(name, own.sides[side] / 1e3, "µs")
                     .beside(peer.name, peer.sides[side] / 1e3)
-                    .to_reach(target)
+                    .reaching(target)
                     .print();
             }
         }
@@ -178,7 +178,7 @@ fn bytes() -> anyhow::Result<()> {
             let name = format!("Initiate and Respond {}, {carriage}", case.name);
             Row::new(name, bytes as f64, "B").beside(TLS, tls)
         };
-        row("datagrams", forth + back).to_reach(target).print();
+        row("datagrams", forth + back).reaching(target).print();
         row("stream", stream).print();
     }
     Ok(())

@@ -4,9 +4,12 @@
     reason = "an allocator and calls of the C library, both for measuring only"
 )]
 
-use core::cell::Cell;
-use core::mem::MaybeUninit;
-use std::alloc::{GlobalAlloc, Layout, System};
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    cell::Cell,
+    mem::MaybeUninit,
+};
+use std::alloc::System;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };

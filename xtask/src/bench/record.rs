@@ -54,7 +54,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
                     let name = format!("{verb} {size} B, {name}, {}", own.name);
                     Row::new(name, own.sides[side], "ns")
                         .beside(measured[0].name, measured[0].sides[side])
-                        .to_reach(target)
+                        .reaching(target)
                         .print();
                 }
             }
@@ -62,7 +62,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             let each = (stream.allocations + datagrams) as f64 / (2 * batch) as f64;
             let name = format!("allocations a record of {size} B, {name}");
             let target = Some(Target::AtMost(0.0));
-            Row::new(name, each, "").to_reach(target).print();
+            Row::new(name, each, "").reaching(target).print();
         }
     }
     Ok(())

@@ -36,7 +36,7 @@ impl Row {
         self
     }
 
-    pub(crate) const fn to_reach(mut self, target: Option<Target>) -> Self {
+    pub(crate) const fn reaching(mut self, target: Option<Target>) -> Self {
         self.target = target;
         self
     }

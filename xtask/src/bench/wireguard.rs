@@ -37,7 +37,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 .print();
         }
     }
-    memory::beside("boringtun, 2000 of them", tunnel_bytes()?)
+    memory::beside("boringtun, 2000 of them", tunnel_bytes()?)?;
+    Ok(())
 }
 
 /// Ends whose memory is measured.

@@ -48,13 +48,13 @@ impl Primitives {
 
     pub(crate) fn batch(&self, operations: usize) -> Sides {
         let mut watch = Stopwatch::default();
-        let mut run = || {
+        let run = || {
             for _ in 0..operations {
                 core::hint::black_box(self.side());
             }
         };
-        watch.first(&mut run);
-        watch.second(&mut run);
+        watch.first(run);
+        watch.second(run);
         watch.mean(operations)
     }
 }
