@@ -52,6 +52,9 @@ use report::{Report, Row};
 use venv::Venv;
 use wiring::{Link, Wiring};
 
+/// An association over which nothing is asked stays below this number of bytes.
+const QUIET: usize = 16 * 1024;
+
 /// Runs the test, and fails if any check does.
 pub(crate) fn run() -> anyhow::Result<()> {
     let wish = Wish::from_environment()?;
@@ -152,6 +155,9 @@ impl Test {
             );
             Ok(format!("in none of {} packets", seen.packets))
         });
+        report.check("both directions of Mcc inside one association", || {
+            one_association(&wiring)
+        });
         bulk::send(&mut wiring, &marker, &mut report);
         attacks::refused(&mut wiring, &marker, breakage, &mut report);
         drop(wiring);
@@ -204,6 +210,30 @@ impl Test {
             }
         }
     }
+}
+
+/// Fails unless one connection carried all that gateway and core asked of each other; the rogue's carries next to
+/// nothing.
+fn one_association(wiring: &Wiring) -> anyhow::Result<String> {
+    let connections = wiring.capture.connections(wiring.mcc_port)?;
+    let (busy, rest): (Vec<_>, Vec<_>) = connections
+        .into_iter()
+        .partition(|passed| passed.there + passed.back > QUIET);
+    let [busy] = busy[..] else {
+        bail!("{} connections are in use", busy.len());
+    };
+    anyhow::ensure!(
+        busy.there > story::LARGEST && busy.back > story::LARGEST,
+        "only {} bytes went there and {} back",
+        busy.there,
+        busy.back
+    );
+    Ok(format!(
+        "{} bytes there, {} back; beside it {} idle",
+        busy.there,
+        busy.back,
+        rest.len()
+    ))
 }
 
 /// What no message has by chance.

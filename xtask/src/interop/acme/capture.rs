@@ -1,6 +1,7 @@
 //! What an eavesdropper on a link gets: tshark's view of it.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -26,6 +27,15 @@ pub(super) struct Seen {
     pub(super) packets: usize,
     /// Packets in which the marker can be read.
     pub(super) marked: usize,
+}
+
+/// What passed over one TCP connection.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Passed {
+    /// Bytes to the end that was connected to.
+    pub(super) there: usize,
+    /// Bytes from there.
+    pub(super) back: usize,
 }
 
 /// Fails unless tshark is there and may capture.
@@ -75,20 +85,36 @@ impl Capture {
         })
     }
 
+    /// What passed over each TCP connection to `port`, once the capture has ended.
+    pub(super) fn connections(&self, port: u16) -> anyhow::Result<Vec<Passed>> {
+        let filter = format!("tcp.port == {port} and tcp.len > 0");
+        let packets = self.fields(&filter, &["tcp.stream", "tcp.dstport", "tcp.len"])?;
+        let mut connections: BTreeMap<&str, Passed> = BTreeMap::new();
+        for packet in packets.lines() {
+            let [stream, to, length] = packet.split('\t').collect::<Vec<_>>()[..] else {
+                bail!("tshark printed something else than three fields: {packet}");
+            };
+            let length: usize = length.parse().context("tcp.len is not a number")?;
+            let passed = connections.entry(stream).or_default();
+            if to == port.to_string() {
+                passed.there += length;
+            } else {
+                passed.back += length;
+            }
+        }
+        Ok(connections.into_values().collect())
+    }
+
     fn matching(&self, filter: &str) -> anyhow::Result<usize> {
+        Ok(self.fields(filter, &["frame.number"])?.lines().count())
+    }
+
+    /// A line for each packet that `filter` lets through.
+    fn fields(&self, filter: &str, names: &[&str]) -> anyhow::Result<String> {
         let mut tshark = Command::new("tshark");
-        tshark
-            .args([
-                "-n",
-                "-Y",
-                filter,
-                "-T",
-                "fields",
-                "-e",
-                "frame.number",
-                "-r",
-            ])
-            .arg(&self.file);
+        tshark.args(["-n", "-Y", filter, "-T", "fields"]);
+        tshark.args(names.iter().flat_map(|name| ["-e", name]));
+        tshark.arg("-r").arg(&self.file);
         let output = tshark.output().context("cannot start tshark")?;
         if !output.status.success() {
             bail!(
@@ -96,6 +122,6 @@ impl Capture {
                 String::from_utf8_lossy(&output.stderr).trim()
             );
         }
-        Ok(output.stdout.iter().filter(|byte| **byte == b'\n').count())
+        String::from_utf8(output.stdout).context("tshark printed something else than text")
     }
 }

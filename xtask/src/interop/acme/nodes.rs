@@ -130,6 +130,11 @@ impl Nodes {
         Ok(nodes)
     }
 
+    /// Where the gateway's association with the core ends.
+    pub(super) fn mcc_port(&self) -> u16 {
+        self.addresses.core_y.port()
+    }
+
     /// Starts them.
     pub(super) fn start(mut self) -> anyhow::Result<Self> {
         for name in NODES {

@@ -57,6 +57,8 @@ pub(super) struct Wiring {
     /// The nodes, unless the links are plain.
     pub(super) nodes: Option<Nodes>,
     pub(super) capture: Capture,
+    /// What the link between gateway and core leads to.
+    pub(super) mcc_port: u16,
     // In this order they are stopped: the gateway still tells the core that it goes.
     gateway: Cse,
     core: Cse,
@@ -159,6 +161,9 @@ impl Wiring {
                 (Some(nodes), egresses, doors, ports)
             }
         };
+        let mcc_port = nodes
+            .as_ref()
+            .map_or(ingresses.core_y.port(), Nodes::mcc_port);
         let lines = inner.lines(&egresses)?;
         lines.break_with(breakage);
         let deaf = breakage == Some(Breakage::DeafCapture);
@@ -201,6 +206,7 @@ impl Wiring {
             },
             nodes,
             capture,
+            mcc_port,
             gateway,
             core,
         })
