@@ -26,7 +26,7 @@
 //! [[listen]]                              # where associations come in
 //! address = "0.0.0.0:7000"
 //! carriage = "tcp"                        # or "udp" (reference point x only)
-//! points = ["y"]
+//! points = ["y"]                          # of one kind: x, or z, or y with y-prime
 //!
 //! [[peer]]                                # whom this node knows; nobody else gets an association
 //! entity = "//acme.example.com/id-in"

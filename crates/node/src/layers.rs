@@ -35,14 +35,16 @@ impl Layers {
         Ok(layers)
     }
 
-    /// Takes over the peers of `new` in place of those of `old`. What was asked before stays in the ledgers.
+    /// Takes over the peers of `new` in place of those of `old`. What was asked before stays in the ledgers, and what
+    /// unchanged peers have announced.
     ///
     /// # Errors
     ///
     /// When a layer refuses a peer; then that peer and those after it are not admitted.
     pub fn reload(&self, old: &Config, new: &Config) -> anyhow::Result<()> {
+        // First who changed lets go of what it held: another may get it.
         for peer in &old.peers {
-            if new.peer(&peer.entity, peer.point).is_none() {
+            if new.peer(&peer.entity, peer.point) != Some(peer) {
                 self.dismiss(&peer.entity, peer.point);
             }
         }
@@ -152,6 +154,26 @@ mod tests {
         let other = IN.replacen("//acme.example.com/id-mn", "//acme.example.com/id-mn2", 2);
         let new =
             config(&other.replace("subtree = []", "subtree = [\"//acme.example.com/id-mn\"]"));
+        layers.reload(&old, &new).expect("reloaded");
+        layers.reload(&new, &old).expect("reloaded");
+    }
+
+    #[test]
+    fn a_reload_may_hand_a_subtree_from_one_peer_to_another() {
+        let config = |first: &str, second: &str| {
+            let (mut text, peer) = (IN.to_owned(), "//acme.example.com/id-mn");
+            let below = |name: &str| format!("subtree = [\"{name}\"]");
+            text = text.replace("subtree = []", &below(first));
+            text.push_str(&format!(
+                "[[peer]]\nentity = \"{peer}3\"\npoint = \"y\"\ninitiator = \"peer\"\nprofiles = [\"psk\"]\n\
+                 connection_key = \"k\"\nrelation = \"registree\"\n{}\n",
+                below(second)
+            ));
+            Config::parse(&text, Path::new("")).expect("a configuration")
+        };
+        let (one, other) = ("//acme.example.com/id-a", "//acme.example.com/id-b");
+        let (old, new) = (config(one, other), config(other, one));
+        let layers = Layers::new(&old).expect("layers");
         layers.reload(&old, &new).expect("reloaded");
         layers.reload(&new, &old).expect("reloaded");
     }

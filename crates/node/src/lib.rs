@@ -13,7 +13,7 @@
 //!
 //! [`config`] says who the node is and whom it knows, [`key_file`] what proves it, [`Identity`] joins the two for the
 //! association core. [`http`] is the CSE's side. [`Associations`] and [`Carrier`] are the seam to what carries
-//! requests between nodes. [`Node`] runs it all; [`observe`] lists its metrics. [`demo`], [`tap`], [`pcap`] and
+//! requests between nodes, [`Transported`] is what does. [`Node`] runs it all; [`observe`] lists its metrics. [`demo`], [`tap`], [`pcap`] and
 //! [`inspect`] show what an eavesdropper gets.
 //!
 //! What is deliberately absent: cryptography and identity rules (they lie below, where they can be tested without a
