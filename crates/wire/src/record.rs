@@ -86,11 +86,14 @@ impl Record {
             | (index_len as u8 - 1) << 4
             | if confirm { CONFIRM } else { 0 }
             | kind.code();
-        bytes[1..=index_len].copy_from_slice(index.write(&mut [0; 4]));
+        // Stores of four bytes each, at whatever place: lengths that are not known when compiling
+        // would cost a call of memcpy, as much as all else of a seal. What is behind is cut off.
+        let left = index.value() << (8 * (4 - index_len));
+        bytes[1..5].copy_from_slice(&left.to_be_bytes());
         let sequence_len = if wide { 4 } else { 2 };
-        let low = (sequence.number() as u32).to_be_bytes();
+        let low = (sequence.number() as u32) << (8 * (4 - sequence_len));
+        bytes[1 + index_len..5 + index_len].copy_from_slice(&low.to_be_bytes());
         let len = 1 + index_len + sequence_len;
-        bytes[1 + index_len..len].copy_from_slice(&low[4 - sequence_len..]);
         RecordHeader {
             bytes,
             len: len as u8,
