@@ -37,7 +37,7 @@
 //! connection_key = "keys/mn-in.connection"
 //! public_key = "keys/in.public"           # for pinned and known
 //! relation = "registrar"                  # y only: what the peer is to this node
-//! suite = "chacha-poly"                   # or "aes-gcm"
+//! suite = "aes-gcm"                       # or "chacha-poly", the default on x; the same at both ends
 //! policy = { lifetime = "12h", ratchet = "2min" }
 //!
 //! [[egress]]                              # HTTP in, association out
@@ -185,7 +185,7 @@ pub struct Peer {
     pub initiator: Initiator,
     /// The profiles that are accepted; the first is used when initiating.
     pub profiles: Vec<Profile>,
-    /// The suite that is used and accepted.
+    /// The suite that is used and accepted; unless stated, ChaChaPoly on X and AES-GCM elsewhere.
     pub suite: Suite,
     /// The file of the connection key.
     pub connection_key: PathBuf,
