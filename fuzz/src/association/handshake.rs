@@ -11,7 +11,7 @@ use crate::Input;
 /// Whatever a stranger says, or repeats of what others said, no end takes it for its peer.
 ///
 /// A byte each for profile and suite, for the end under attack, and for profile and suite of the
-/// genuine handshake that the stranger has overheard; then what it says, see [`speech`].
+/// genuine handshake that the stranger has overheard; then what it says, see `speech`.
 pub fn association_handshake(data: &[u8]) {
     let mut input = Input::new(data);
     let (device, gateway) = parties(input.byte());
