@@ -263,3 +263,28 @@ fn a_keepalive_fills_silence_and_nothing_else_does() {
         assert!(expected.contains(&packets), "{packets} packets in 100 s");
     }
 }
+
+#[test]
+fn records_cost_twenty_one_bytes_on_average_with_an_index_of_two() {
+    let setting = Setting::default();
+    let mut world = World::perfect(&setting);
+    let config = refpoint_association::Config::device()
+        .with_associations(200)
+        .expect("valid");
+    world.add("gateway", 2, config, setting.responder());
+    let (device, _) = world.associate("device", "gateway");
+    // The first records of an epoch state more of their sequence.
+    for _ in 0..32 {
+        world.send("device", device, b"x").expect("may send");
+    }
+    world.net.start_capture();
+    for _ in 0..320 {
+        world.send("device", device, b"x").expect("may send");
+    }
+    let captured = world.net.captured();
+    let overhead: usize = captured
+        .iter()
+        .map(|(_, packet)| packet.data.len() - 1)
+        .sum();
+    assert_eq!(overhead, 320 * 21 + 10 * 2, "21.0625 bytes a record");
+}
