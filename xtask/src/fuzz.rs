@@ -106,7 +106,7 @@ fn keep_crashes(artifacts: &Path, crashes: &Path) -> anyhow::Result<()> {
             continue;
         };
         fs::create_dir_all(crashes)?;
-        fs::copy(&path, crashes.join(name)).context("cannot keep a crash")?;
+        fs::rename(&path, crashes.join(name)).context("cannot keep a crash")?;
     }
     Ok(())
 }

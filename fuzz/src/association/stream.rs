@@ -134,6 +134,7 @@ impl Direction {
             Ok(Opened::Closed(reason)) => {
                 assert_eq!(reason, CloseReason::Done);
                 assert_eq!(self.delivered, self.sent.len(), "an end before the end");
+                assert!(to.end().is_ok(), "an end that was said and is denied");
                 self.closed = true;
             }
             Ok(_) => {}
