@@ -24,7 +24,9 @@ mod x;
 mod y;
 mod z;
 
-pub use association::{association_endpoint, association_handshake, association_stream};
+pub use association::{
+    association_endpoint, association_handshake, association_record, association_stream,
+};
 pub use input::Input;
 pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
@@ -45,6 +47,7 @@ pub type Body = fn(&[u8]);
 pub const TARGETS: &[(&str, Body)] = &[
     ("association_endpoint", association_endpoint),
     ("association_handshake", association_handshake),
+    ("association_record", association_record),
     ("association_stream", association_stream),
     ("keys_derivation", keys_derivation),
     ("keys_entity_id", keys_entity_id),
