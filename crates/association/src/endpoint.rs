@@ -26,6 +26,8 @@ mod attempt;
 mod config;
 mod control;
 mod half_open;
+#[cfg(test)]
+mod insiders;
 mod outbox;
 mod receiving;
 mod responding;

@@ -235,3 +235,54 @@ impl Agreed {
         self.failed_opens.value()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Offers the least that a peer can write.
+    const fn least() -> Limits {
+        let one = Some(LogLimit::at_most(1));
+        Limits {
+            lifetime: one,
+            bytes: one,
+            messages: one,
+            failed_opens: one,
+            epoch_bits: Some(16),
+        }
+    }
+
+    #[test]
+    fn a_peers_offer_shortens_but_not_below_the_minimum() {
+        let own = Policy::default().with_minimum_lifetime(Duration::from_secs(64));
+        let agreed = own.agree(least());
+        assert_eq!(agreed.lifetime.value(), 64);
+        assert_eq!(agreed.bytes.value(), 1 << 16);
+        assert_eq!(agreed.messages.value(), 64);
+        assert_eq!(agreed.failed_opens.value(), LEAST_FAILED_OPENS);
+        assert_eq!(agreed.epoch_bits, 16);
+        // Its own choice may be below its minimum for others.
+        let short = own.with_lifetime(Duration::from_secs(2)).expect("valid");
+        assert_eq!(short.agree(least()).lifetime.value(), 2);
+        assert_eq!(short.agree(Limits::default()).lifetime.value(), 2);
+    }
+
+    #[test]
+    fn each_limit_is_the_smaller_of_both_whoever_offers_it() {
+        let strict = Policy::default()
+            .with_lifetime(Duration::from_secs(1 << 10))
+            .and_then(|policy| policy.with_bytes(1 << 20))
+            .and_then(|policy| policy.with_messages(1 << 12))
+            .and_then(|policy| policy.with_failed_opens(1 << 31))
+            .and_then(|policy| policy.with_epoch_bits(17))
+            .expect("valid");
+        let loose = Policy::default();
+        let agreed = [strict.agree(loose.limits()), loose.agree(strict.limits())];
+        assert_eq!(agreed[0], agreed[1]);
+        assert_eq!(agreed[0].lifetime.value(), 1 << 10);
+        assert_eq!(agreed[0].bytes.value(), 1 << 20);
+        assert_eq!(agreed[0].messages.value(), 1 << 12);
+        assert_eq!(agreed[0].failed_opens.value(), 1 << 31);
+        assert_eq!(agreed[0].epoch_bits, 17);
+    }
+}

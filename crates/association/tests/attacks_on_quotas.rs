@@ -456,3 +456,77 @@ fn sealing_stops_a_tenth_before_opening_does() {
         .receive(now(95), &mut frames, &mut Vec::new())
         .expect("still opens");
 }
+
+#[test]
+fn an_index_is_not_used_again_while_packets_for_it_may_be_on_the_way() {
+    let mut world = World::perfect(&Setting::default());
+    world.net.start_capture();
+    for _ in 0..130 {
+        world.connect("device", "gateway");
+        world.run_for(Duration::from_millis(45));
+        let id = world.log("device").newest();
+        world.with("device", |endpoint, now, _, out| {
+            endpoint.close(now, id, out).expect("lives");
+        });
+        world.run_for(Duration::from_millis(45));
+    }
+    assert!(world.net.now() < Duration::from_secs(20));
+    let initiates = world.net.captured().iter();
+    let mut indices: Vec<_> = initiates
+        .filter(|(_, packet)| kind(&packet.data) == 1)
+        .map(|(_, packet)| packet.data[4])
+        .collect();
+    assert_eq!(indices.len(), 130);
+    indices.sort_unstable();
+    indices.dedup();
+    assert_eq!(indices.len(), 130, "some were used twice");
+}
+
+#[test]
+fn a_record_reaches_only_the_whole_index() {
+    let mut world = World::perfect(&Setting::default());
+    let (device, _) = world.associate("device", "gateway");
+    world.net.start_capture();
+    world.send("device", device, b"x").expect("may send");
+    let genuine = world.net.captured()[0].1.data.clone();
+    // The upper bits of an index are random, the lower ones name a slot.
+    for bit in 0..10 {
+        let mut flipped = genuine.clone();
+        flipped[1 + bit / 8] ^= 0x80 >> (bit % 8);
+        give(&mut world, "gateway", address(1), &flipped);
+    }
+    let statistics = world.host("gateway").endpoint.statistics();
+    assert_eq!((statistics.unknown, statistics.unopened), (10, 0));
+}
+
+#[test]
+fn a_byte_limit_is_where_sending_ends() {
+    let policy = Policy::default().with_bytes(1 << 16).expect("valid");
+    let setting = Setting {
+        policy,
+        ..Setting::default()
+    };
+    let mut world = World::perfect(&setting);
+    let (device, _) = world.associate("device", "gateway");
+    let sent = (0..200).take_while(|_| world.send("device", device, &[0; 1_000]).is_ok());
+    let sent = sent.count();
+    assert!((60..=66).contains(&sent), "{sent} kB of 64");
+    let refused = world.send("device", device, b"x");
+    assert_eq!(refused, Err(Error::Limit("byte")));
+}
+
+#[test]
+fn an_oversized_handshake_on_a_stream_is_refused_by_its_size() {
+    let (local, credential) = Setting::default().responder();
+    let refused = StreamResponder::receive(
+        now(0),
+        &mut rng(2),
+        &local,
+        Setting::default().backend,
+        &table(credential).0,
+        &[0; 1_025],
+        &mut Vec::new(),
+    );
+    let refused = refused.expect_err("too large");
+    assert!(matches!(refused, Error::TooLarge { size: 1_025, .. }));
+}
