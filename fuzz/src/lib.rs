@@ -8,7 +8,10 @@
 //! To add the target `keys_entity_id`: its body here and in [`TARGETS`], three lines in
 //! `fuzz_targets/keys_entity_id.rs`, a `[[bin]]` in `Cargo.toml`, and seeds in `seeds/keys_entity_id/`. The
 //! tests say what is missing.
-
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "nobody but the targets uses this crate: its docs are for who reads the source"
+)]
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
 mod asking;
