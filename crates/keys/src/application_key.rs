@@ -7,7 +7,9 @@ use zeroize::ZeroizeOnDrop;
 use crate::derivation::{Info, Label};
 use crate::pair::Pair;
 use crate::secret::Secret;
-use crate::{ConnectionKey, EntityId, Error, KeyId, ReferencePoint, Validity};
+use crate::{
+    ConnectionKey, EntityId, Error, KeyId, ObjectPsk, ReferencePoint, Validity, Version, VoucherKey,
+};
 
 /// The key of two end points, which no gateway or core between them holds (Ka).
 #[derive(ZeroizeOnDrop)]
@@ -97,6 +99,51 @@ impl ApplicationKey {
             self.pair.clone(),
             self.validity,
         )
+    }
+
+    /// The pre-shared key of objects that `sender` seals for `receiver`.
+    ///
+    /// ```text
+    /// ObjectPsk = HKDF-SHA256(salt = "refpoint keys v1", ikm = ApplicationKey, info, L = 32)
+    /// info = lp("object psk") ‖ lp(version) ‖ lp(key id) ‖ lp(sender) ‖ lp(receiver)
+    /// ```
+    ///
+    /// The ids are ordered by direction: an object does not open as one of the other direction.
+    ///
+    /// # Errors
+    /// [`Error::WrongEntities`] unless they are the key's two end points.
+    pub fn object_psk(&self, sender: &EntityId, receiver: &EntityId) -> Result<ObjectPsk, Error> {
+        if !self.pair.is(sender, receiver) {
+            return Err(Error::WrongEntities);
+        }
+        let info = self
+            .info(Label::ObjectPsk)
+            .field(sender.as_str().as_bytes())
+            .field(receiver.as_str().as_bytes());
+        Ok(ObjectPsk::from_secret(info.derive(&self.secret)))
+    }
+
+    /// The key under which `owner` vouches for its pre-keys to the other end point.
+    ///
+    /// ```text
+    /// VoucherKey = HKDF-SHA256(salt = "refpoint keys v1", ikm = ApplicationKey, info, L = 32)
+    /// info = lp("voucher key") ‖ lp(version) ‖ lp(key id) ‖ lp(owner)
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongEntities`] unless `owner` is one of the key's end points.
+    pub fn voucher_key(&self, owner: &EntityId) -> Result<VoucherKey, Error> {
+        self.pair.peer_of(owner).ok_or(Error::WrongEntities)?;
+        let info = self
+            .info(Label::VoucherKey)
+            .field(owner.as_str().as_bytes());
+        Ok(VoucherKey::from_secret(info.derive(&self.secret)))
+    }
+
+    fn info(&self, label: Label) -> Info {
+        Info::new(label)
+            .field(&[Version::CURRENT.code()])
+            .field(self.id.as_bytes())
     }
 
     /// The key's bytes, for who provisions it to the end points or seals it in a vault.

@@ -15,6 +15,8 @@ pub(crate) enum Label {
     ConnectionKey,
     ApplicationKey,
     EndToEndConnectionKey,
+    ObjectPsk,
+    VoucherKey,
     AssociationPsk,
     TagKey,
     HintKey,
@@ -29,6 +31,8 @@ impl Label {
             Self::ConnectionKey => "connection key",
             Self::ApplicationKey => "application key",
             Self::EndToEndConnectionKey => "end-to-end connection key",
+            Self::ObjectPsk => "object psk",
+            Self::VoucherKey => "voucher key",
             Self::AssociationPsk => "association psk",
             Self::TagKey => "tag key",
             Self::HintKey => "hint key",
@@ -92,10 +96,12 @@ mod tests {
 
     use super::*;
 
-    const LABELS: [Label; 9] = [
+    const LABELS: [Label; 11] = [
         Label::ConnectionKey,
         Label::ApplicationKey,
         Label::EndToEndConnectionKey,
+        Label::ObjectPsk,
+        Label::VoucherKey,
         Label::AssociationPsk,
         Label::TagKey,
         Label::HintKey,

@@ -12,7 +12,9 @@
 //!  │   ├─ TagKey                     same context: tags an Initiate for a loaded responder
 //!  │   └─ HintKey                    same context: authenticates that responder's hints
 //!  └─ ApplicationKey (Ka)            two end points, a validity
-//!      └─ ConnectionKey              the same two, at ReferencePoint::EndToEnd
+//!      ├─ ConnectionKey              the same two, at ReferencePoint::EndToEnd
+//!      ├─ ObjectPsk                  one direction: enters Kpsk0, which seals an object
+//!      └─ VoucherKey                 one of the two: vouches for its pre-keys
 //!
 //! NetworkKey ──── ConnectionKey      imported: GBA, AKMA, BEST or static     (see threegpp)
 //! EnrolmentKey ── RootKey            imported: TS-0003 enrolment             (see onem2m)
@@ -135,6 +137,7 @@ mod entity_id;
 mod error;
 mod key_id;
 mod network_key;
+mod object_key;
 pub mod onem2m;
 mod pair;
 mod profile;
@@ -154,6 +157,7 @@ pub use entity_id::{EntityId, EntityKind};
 pub use error::Error;
 pub use key_id::KeyId;
 pub use network_key::{NetworkKey, NetworkKeyRecord, NetworkKeySource};
+pub use object_key::{ObjectPsk, VoucherKey};
 pub use profile::Profile;
 pub use reference_point::ReferencePoint;
 pub use role::Role;

@@ -109,7 +109,37 @@ fn application_keys_are_the_vectors() {
         assert_eq!(session.id(), made.id());
         assert_eq!(session.validity(), made.validity());
         assert_eq!(session.entities(), made.entities());
+        let psk = made.object_psk(&a, &b).unwrap();
+        assert_eq!(*psk.expose_bytes(), key(case, "object_psk"));
+        let message = bytes(&vectors, "message");
+        let voucher = made.voucher_key(&a).unwrap();
+        assert_eq!(voucher.vouch(&message).as_slice(), bytes(case, "voucher"));
+        assert!(voucher.verify(&message, &bytes(case, "voucher")));
+        assert!(!voucher.verify(&message, &bytes(case, "voucher")[..31]));
     }
+}
+
+#[test]
+fn keys_for_objects_differ_by_direction_and_owner_and_serve_their_two_ends_only() {
+    let id = |text| EntityId::parse(text).unwrap();
+    let (a, b, c) = (id("//sp/SA"), id("//sp/SB"), id("//sp/SC"));
+    let until = Validity::until(UtcTime::from_secs(9));
+    let key = ApplicationKey::from_bytes([1; 32], KeyId::new(b"k").unwrap(), &a, &b, until);
+    let key = key.unwrap();
+    let (forth, back) = (
+        key.object_psk(&a, &b).unwrap(),
+        key.object_psk(&b, &a).unwrap(),
+    );
+    assert_ne!(forth.expose_bytes(), back.expose_bytes());
+    let (of_a, of_b) = (key.voucher_key(&a).unwrap(), key.voucher_key(&b).unwrap());
+    assert!(!of_b.verify(b"pre-key", &of_a.vouch(b"pre-key")));
+    for (sender, receiver) in [(&a, &c), (&c, &b), (&a, &a)] {
+        assert_eq!(
+            key.object_psk(sender, receiver).err(),
+            Some(Error::WrongEntities)
+        );
+    }
+    assert_eq!(key.voucher_key(&c).err(), Some(Error::WrongEntities));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use refpoint_keys::threegpp::{
 };
 use refpoint_keys::{
     ApplicationKey, AssociationPsk, ConnectionKey, EntityId, HintKey, KeyId, NetworkKey,
-    NetworkKeyRecord, NetworkKeySource, Profile, PskContext, ReferencePoint, RootKey, TagKey,
-    UtcTime, Validity, Version,
+    NetworkKeyRecord, NetworkKeySource, ObjectPsk, Profile, PskContext, ReferencePoint, RootKey,
+    TagKey, UtcTime, Validity, Version, VoucherKey,
 };
 use zeroize::ZeroizeOnDrop;
 
@@ -24,6 +24,8 @@ fn every_secret_promises_to_wipe_itself_and_can_be_shared_by_threads() {
     promises::<TagKey>();
     promises::<HintKey>();
     promises::<ApplicationKey>();
+    promises::<ObjectPsk>();
+    promises::<VoucherKey>();
     promises::<NetworkKey>();
     promises::<EnrolmentKey>();
     promises::<MasterCredential>();
