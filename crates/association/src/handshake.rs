@@ -55,7 +55,7 @@ fn pattern(terms: Terms) -> Result<&'static str, Error> {
 }
 
 /// Runs a step in a frame of its own, and wipes the stack that it used.
-fn bleached<T>(step: impl FnOnce() -> T) -> T {
+pub(crate) fn bleached<T>(step: impl FnOnce() -> T) -> T {
     #[inline(never)]
     fn apart<T>(step: impl FnOnce() -> T) -> T {
         step()
@@ -109,11 +109,15 @@ fn build(setup: &Setup<'_>, initiator: bool) -> Result<Scrubbed<HandshakeState>,
     state.map_err(|_| Error::Incomplete("static or public key"))
 }
 
-fn failed(_: snow::Error) -> Error {
+pub(crate) fn failed(_: snow::Error) -> Error {
     Error::Backend("noise builder")
 }
 
-fn write(state: &mut HandshakeState, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+pub(crate) fn write(
+    state: &mut HandshakeState,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     let start = out.len();
     out.resize(start + TOKENS + payload.len(), 0);
     let written = state.write_message(payload, &mut out[start..]);
@@ -122,7 +126,10 @@ fn write(state: &mut HandshakeState, payload: &[u8], out: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
-fn read(state: &mut HandshakeState, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn read(
+    state: &mut HandshakeState,
+    message: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut payload = Zeroizing::new(vec![0; message.len()]);
     let len = state.read_message(message, &mut payload);
     let len = len.map_err(|_| Error::Authentication)?;
