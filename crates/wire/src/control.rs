@@ -43,6 +43,8 @@ pub struct Control {
     pub refreshed: Option<Vec<u8>>,
     /// The responder asks for a refresh at once.
     pub renew_now: bool,
+    /// The last record of this direction, on streams: the refreshed association follows.
+    pub switched: bool,
 }
 
 impl Control {
@@ -68,6 +70,7 @@ impl Control {
             refresh: self.refresh.clone().unwrap_or_default(),
             refreshed: self.refreshed.clone().unwrap_or_default(),
             renew_now: self.renew_now,
+            switched: self.switched,
         }
         .encode_to_vec()
     }
@@ -102,6 +105,7 @@ impl Control {
             refresh: packet(message.refresh),
             refreshed: packet(message.refreshed),
             renew_now: message.renew_now,
+            switched: message.switched,
         })
     }
 }

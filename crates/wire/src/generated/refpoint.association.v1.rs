@@ -87,6 +87,10 @@ pub struct Control {
     /// The responder asks the initiator to refresh at once.
     #[prost(bool, tag = "7")]
     pub renew_now: bool,
+    /// Streams only: this record is the last that its sender seals in this association; the next one of
+    /// this direction belongs to the association that `refresh` and `refreshed` made.
+    #[prost(bool, tag = "8")]
+    pub switched: bool,
 }
 /// An orderly end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
