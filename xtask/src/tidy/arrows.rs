@@ -11,7 +11,7 @@ const PREFIX: &str = "refpoint-";
 /// A crate and those of ours that it may depend on; who stands further down is never allowed above.
 ///
 /// In tests it may use `sim`, too, and itself with other features.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("sim", &[]),
     ("keys", &[]),
     ("wire", &["keys"]),
@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
         "transport",
         &["keys", "wire", "primitive", "association", "x", "y", "z"],
     ),
+    ("store", &["keys", "association"]),
     (
         "node",
         &[
@@ -36,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "y",
             "z",
             "transport",
+            "store",
         ],
     ),
 ];

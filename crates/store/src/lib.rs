@@ -1,0 +1,123 @@
+//! What must outlive a process: the handles by which peers resume their associations, and the keys
+//! that must be the same after a restart.
+//!
+//! A responder that restarts under a million associations has lost a million sets of traffic keys,
+//! and should. What it must not lose is the handles that it issued: with them its peers are back
+//! after one symmetric exchange each, instead of a full handshake. This crate keeps them, sealed,
+//! and so that what is deleted is gone.
+//!
+//! ```text
+//!   the table of issued handles, in memory ── Change ──▶ WriteBehind ── batches ──▶ Store
+//!                     ▲                                  (a thread)                  ├─ Memory
+//!                     └──────────────── replay, once at start ──────────────────────┼─ Redb
+//!                                                                                    └─ yours
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use refpoint_keys::UtcTime;
+//! use refpoint_store::{Batching, Change, Entry, HandleId, Owner, Redb, RedbOptions, Store, WriteBehind};
+//! use zeroize::Zeroizing;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let directory = directory.path();
+//! let now = UtcTime::from_secs(1_800_000_000);
+//! let owner = Owner::new(b"//sp.example/id-mn/C1")?;
+//! let entry = Entry::new(UtcTime::from_secs(1_800_086_400), Zeroizing::new(vec![7; 120]))?;
+//!
+//! let store = Redb::open(directory, now, &RedbOptions::default())?;
+//! let behind = WriteBehind::start(store, Batching::default())?;
+//! behind.submit(Change::Issued { owner, id: HandleId::new(*b"handle 1"), entry })?;
+//! behind.stop()?; // or drop it, or be killed: then what was not flushed is lost
+//!
+//! let mut store = Redb::open(directory, now, &RedbOptions::default())?;
+//! store.replay(now, &mut |owner, id, entry| println!("{owner:?} {id:?} {entry:?}"))?;
+//! assert_eq!(store.standing_keys().generation.number(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What a crash costs
+//!
+//! A crash is the end of the process at any instruction (`SIGKILL`), or of the machine where the
+//! disk keeps what it has confirmed. The tests kill real processes at each of these moments, and at
+//! every single system call that writes.
+//!
+//! | the moment | what is found at the next start |
+//! |---|---|
+//! | an issued handle was not written yet | it is unknown: its owner is refused once and makes a full handshake |
+//! | a claim was not written yet | the handle may be redeemed again, under fresh keys; a replayed Resume still reaches no confirmation (S2) |
+//! | a revocation was not written yet | the handles are there: an association checks its revocation generation too (S5); flush to be sure |
+//! | [`WriteBehind::flush`] has returned | everything submitted before it is there |
+//! | in the middle of a transaction | all of the batch or nothing of it |
+//! | between a new bucket key and the entries under it | a key without entries |
+//! | between the key file's copy and its rename | the old key file; the copy is overwritten at the next start |
+//! | between the rename and the overwriting | the new key file; the old one is overwritten at the next start |
+//! | between a key's destruction and the removal of its rows | rows that nobody can open, which count as expired |
+//! | while a new store is made | a new store is made |
+//!
+//! No handle is ever half there, and no secret is ever in the database in clear.
+//!
+//! # Forward secrecy at rest (S4)
+//!
+//! A database keeps old pages, so what is deleted can be read until they are written over. Entries
+//! are therefore sealed under keys that are kept outside of it, in the key file; each serves the
+//! entries whose *expiry* falls into one bucket of time ([`BucketLength`], an hour by default), and
+//! is destroyed when the bucket is over.
+//!
+//! Said plainly: who copies both files has all handles that have not expired, and also the secrets
+//! of those that were *redeemed or revoked* but whose bucket is not over: at most one handle
+//! lifetime and one bucket length after they were issued. With `light` resumption such a secret opens the
+//! traffic that was resumed from it. Shorter handle lifetimes narrow that, shorter buckets only
+//! the last part of it. Who copies the database alone has nothing.
+//!
+//! Destroying a key means: a new key file takes the place of the old one, which is then overwritten
+//! in place. Where the medium does not write in place, old blocks live on: flash translation layers
+//! (SSD, SD, eMMC), copy-on-write file systems (Btrfs, ZFS), journals with data, snapshots and
+//! backups. There, put the key file elsewhere ([`RedbOptions::with_key_file`]):
+//!
+//! * on a memory file system (`tmpfs`, without swap): it outlives the process, not the machine;
+//!   [`MissingKeys::StartEmpty`] then makes a reboot cost full handshakes;
+//! * on a volume whose key a TPM or a systemd credential releases at boot, so that its blocks are
+//!   worth nothing elsewhere;
+//! * and never into a backup: a restored key file brings destroyed keys back.
+//!
+//! # Files
+//!
+//! Files are for their owner only (0600), and refused otherwise. A file that is damaged, cut off,
+//! of another kind or of another store is refused with an error that says what to do, and is left as
+//! it was found: it is opened over an overlay in memory first, where redb may repair what it likes.
+//! A second process is refused.
+//!
+//! # What it leaves out
+//!
+//! * What an entry means, and whether a handle may be redeemed: the association's. Redemption
+//!   happens in memory (S7).
+//! * Clocks for expiry: the time is an argument. (The writing thread measures its own pauses.)
+//! * Long-term keys: they belong into a vault. A store may be lost; it costs handshakes.
+#![forbid(unsafe_code)]
+
+mod bucket;
+mod embedded;
+mod error;
+mod handle;
+mod key_file;
+mod memory;
+mod secret;
+mod standing;
+mod store;
+mod write_behind;
+
+pub use bucket::BucketLength;
+pub use embedded::{MissingKeys, Redb, RedbOptions};
+pub use error::{Error, KeyFileProblem};
+pub use handle::{Change, Entry, HandleId, Owner};
+pub use key_file::KeyFileSummary;
+pub use memory::Memory;
+pub use standing::{Generation, StandingKey, StandingKeys};
+pub use store::{Claim, Committed, Replayed, Store};
+pub use write_behind::{Batching, Overloaded, Statistics, WriteBehind};
+
+pub(crate) use key_file::KeyFile;
