@@ -19,6 +19,12 @@ impl EpochKey {
         }
     }
 
+    /// Of the key and the IV of an epoch.
+    pub(crate) fn from_secret(backend: Backend, suite: Suite, secret: &[u8; 44]) -> Self {
+        let (key, iv) = secret.split_first_chunk().expect("44 bytes hold 32");
+        Self::new(backend, suite, key, iv.try_into().expect("12 bytes remain"))
+    }
+
     /// `nonce = iv XOR sequence` (rule R3): the sequence big-endian in the last 8 bytes.
     #[inline]
     fn nonce(&self, sequence: Sequence) -> [u8; 12] {

@@ -56,6 +56,14 @@ pub enum Error {
     /// The association is not confirmed yet: nothing may be sent before the initiator's first record.
     #[error("the association is not confirmed yet: wait for it to be established")]
     NotConfirmed,
+    /// The session was closed, or restored from a kept state, which sends nothing (rule E1).
+    #[error("this session only receives: make a new one to send")]
+    ReceiveOnly,
+    /// Kept state is older than what the mailbox knows to be acknowledged (rule E1).
+    #[error(
+        "the state is older than the mailbox's last acknowledgement: discard it and begin anew"
+    )]
+    Stale,
     /// The message does not fit.
     #[error("{size} bytes exceed the limit of {limit}: send less at once or use a stream")]
     TooLarge {

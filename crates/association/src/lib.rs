@@ -79,6 +79,7 @@ extern crate std;
 mod authenticated;
 mod backend;
 mod bucket;
+mod content_key;
 mod contexts;
 mod cookie;
 mod credential;
@@ -86,6 +87,7 @@ mod endpoint;
 mod epoch;
 mod error;
 mod handshake;
+mod letters;
 mod lifetime;
 mod negotiation;
 mod one_way;
@@ -102,12 +104,17 @@ mod window;
 
 pub use authenticated::Authenticated;
 pub use backend::Backend;
+pub use content_key::{ContentKey, SpentContentKey};
 pub use credential::{Credential, CredentialId, Credentials, Local};
 pub use endpoint::{AssociationId, AttemptId, Config, Endpoint, Event, Outbox, Statistics};
 pub use error::Error;
+pub use letters::{
+    LETTER_OVERHEAD, Letter, LetterInitiator, LetterLimits, LetterPost, LetterResponder,
+    LetterSession, OpenedLetter,
+};
 pub use one_way::{MAX_ONE_WAY_PAYLOAD, OneWay, Revealed};
 pub use policy::Policy;
-pub use refpoint_wire::{Carriage, CloseReason, SessionLabel, Suite, Terms};
+pub use refpoint_wire::{Carriage, CloseReason, Index, SessionLabel, Suite, Terms};
 pub use static_key::{PublicKey, StaticKey};
 pub use stream::{
     MAX_STREAM_PAYLOAD, Opened, STREAM_HEADROOM, STREAM_TAILROOM, StreamInitiator, StreamResponder,

@@ -231,6 +231,29 @@ impl Agreed {
         records >= self.messages.value() / 4 * 3 || bytes >= self.bytes.value() / 4 * 3
     }
 
+    /// Its five bytes, for a kept state.
+    pub(crate) const fn codes(&self) -> [u8; 5] {
+        [
+            self.lifetime.code(),
+            self.bytes.code(),
+            self.messages.code(),
+            self.failed_opens.code(),
+            self.epoch_bits,
+        ]
+    }
+
+    /// The limits with these codes.
+    pub(crate) fn from_codes(codes: [u8; 5]) -> Option<Self> {
+        let [lifetime, bytes, messages, failed_opens, epoch_bits] = codes;
+        (16..=22).contains(&epoch_bits).then_some(Self {
+            lifetime: LogLimit::from_code(lifetime),
+            bytes: LogLimit::from_code(bytes),
+            messages: LogLimit::from_code(messages),
+            failed_opens: LogLimit::from_code(failed_opens),
+            epoch_bits,
+        })
+    }
+
     pub(crate) const fn failed_opens(&self) -> u64 {
         self.failed_opens.value()
     }

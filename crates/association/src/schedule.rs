@@ -122,9 +122,23 @@ impl Traffic {
     /// `key(32) ‖ iv(12) = Expand(traffic n, "refpoint/1 epoch")`.
     pub(crate) fn epoch_key(&self, backend: Backend, suite: Suite) -> EpochKey {
         let mut okm = Zeroizing::new([0; 44]);
-        expand(&keyed(&self.0), Label::Epoch, &[], &mut *okm);
-        let (key, iv) = okm.split_first_chunk().expect("44 bytes hold 32");
-        EpochKey::new(backend, suite, key, iv.try_into().expect("12 bytes remain"))
+        self.epoch_secret(&mut okm);
+        EpochKey::from_secret(backend, suite, &okm)
+    }
+
+    /// The 44 bytes of that, for who keeps them beyond this secret (letters).
+    pub(crate) fn epoch_secret(&self, okm: &mut [u8; 44]) {
+        expand(&keyed(&self.0), Label::Epoch, &[], okm);
+    }
+
+    /// The secret with these bytes, from a kept state.
+    pub(crate) const fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(*bytes)
+    }
+
+    /// Its bytes, for a state that the caller seals and keeps.
+    pub(crate) const fn expose_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// `traffic n+1 = Expand(traffic n, "refpoint/1 ratchet")`.

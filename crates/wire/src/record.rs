@@ -188,3 +188,21 @@ impl Record {
         1 + self.index.wire_len() + if self.wide { 4 } else { 2 }
     }
 }
+
+/// The type byte of a letter; the bit that makes sequences wide elsewhere says 'padded'.
+pub(crate) const fn letter_type(kind: RecordKind, padded: bool, confirm: bool) -> u8 {
+    RECORD
+        | if padded { WIDE } else { 0 }
+        | 0b11 << 4
+        | if confirm { CONFIRM } else { 0 }
+        | kind.code()
+}
+
+/// Kind, padded and confirm of a letter's type byte.
+pub(crate) fn parse_letter_type(byte: u8) -> Result<(RecordKind, bool, bool), Error> {
+    if byte & (RECORD | 0b11 << 4 | BOUNDARY) != RECORD | 0b11 << 4 {
+        return Err(Error::Unknown("packet type"));
+    }
+    let kind = RecordKind::from_byte(byte)?;
+    Ok((kind, byte & WIDE != 0, byte & CONFIRM != 0))
+}

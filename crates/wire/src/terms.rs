@@ -41,6 +41,8 @@ pub enum Carriage {
     Packet,
     /// A byte stream: index and sequence are implicit.
     Stream,
+    /// Letters: opaque content that others keep for hours; every record states its whole sequence.
+    Letter,
 }
 
 impl Carriage {
@@ -50,6 +52,7 @@ impl Carriage {
         match self {
             Self::Packet => 1,
             Self::Stream => 2,
+            Self::Letter => 3,
         }
     }
 }
