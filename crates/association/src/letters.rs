@@ -34,16 +34,18 @@ pub struct LetterLimits {
 }
 
 impl Default for LetterLimits {
-    /// A week, and 4 096 letters.
     fn default() -> Self {
-        Self {
-            retention: Duration::from_secs(7 * 86_400),
-            depth: 4_096,
-        }
+        Self::WEEK
     }
 }
 
 impl LetterLimits {
+    /// A week, and 4 096 letters: the default.
+    pub const WEEK: Self = Self {
+        retention: Duration::from_secs(7 * 86_400),
+        depth: 4_096,
+    };
+
     /// Keys of an epoch that has ended are kept for `retention`, so long as a mailbox keeps
     /// letters; and of an epoch's letters at most `depth` may be missing at once: as many as a
     /// mailbox holds.
@@ -250,6 +252,11 @@ impl LetterSession {
         out.extend_from_slice(&tag);
         sender.count(content.len());
         Ok(())
+    }
+
+    /// Seals nothing more: a successor is confirmed (rule H5). What is on its way to here still opens.
+    pub fn drain(&mut self) {
+        self.sending = None;
     }
 
     /// Opens a letter in place.
