@@ -18,7 +18,6 @@ use crate::{
     bucket::Bucket,
     contexts::{Contexts, Owner},
     cookie::CookieKey,
-    time::millis,
 };
 
 mod association;
@@ -384,13 +383,4 @@ impl Endpoint {
 fn packet_hash(packet: &[u8]) -> PacketHash {
     let hash = Sha256::digest(packet);
     PacketHash(*hash.first_chunk().expect("32 bytes hold 8"))
-}
-
-/// Capped exponential backoff with full jitter, in milliseconds: a tenth of a second, and up to
-/// `base * 2^repeats` more, at most four seconds.
-fn backoff(base: Duration, repeats: u32, rng: &mut dyn CryptoRng) -> u64 {
-    let mut random = [0; 4];
-    rng.fill_bytes(&mut random);
-    let span = millis(base).saturating_mul(1 << repeats.min(10)).min(4_000);
-    100 + ((u64::from(u32::from_be_bytes(random)) * span) >> 32)
 }

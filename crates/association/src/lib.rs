@@ -76,8 +76,10 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod admission;
 mod authenticated;
 mod backend;
+mod backoff;
 mod bucket;
 mod content_key;
 mod contexts;
@@ -94,16 +96,23 @@ mod one_way;
 mod policy;
 mod prologue;
 mod receiver;
+mod renewal;
 mod schedule;
 mod scrub;
 mod sender;
+mod slot_token;
 mod static_key;
 mod stream;
 mod time;
 mod window;
 
+pub use admission::{
+    Admission, AdmissionConfig, AdmissionStatistics, Claim, Claimant, Class, SlotTime,
+    SourcePrefix, Tenant, Verdict,
+};
 pub use authenticated::Authenticated;
 pub use backend::Backend;
+pub use backoff::Backoff;
 pub use content_key::{ContentKey, SpentContentKey};
 pub use credential::{Credential, CredentialId, Credentials, Local};
 pub use endpoint::{AssociationId, AttemptId, Config, Endpoint, Event, Outbox, Statistics};
@@ -112,9 +121,12 @@ pub use letters::{
     LETTER_OVERHEAD, Letter, LetterInitiator, LetterLimits, LetterPost, LetterResponder,
     LetterSession, OpenedLetter,
 };
+pub use lifetime::Lifetime;
 pub use one_way::{MAX_ONE_WAY_PAYLOAD, OneWay, Revealed};
 pub use policy::Policy;
 pub use refpoint_wire::{Carriage, CloseReason, Index, SessionLabel, Suite, Terms};
+pub use renewal::{RenewalPlan, Turn, Window};
+pub use slot_token::{SlotTokenKey, TokenSubject};
 pub use static_key::{PublicKey, StaticKey};
 pub use stream::{
     MAX_STREAM_PAYLOAD, Opened, STREAM_HEADROOM, STREAM_TAILROOM, StreamInitiator, StreamResponder,

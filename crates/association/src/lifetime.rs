@@ -7,8 +7,8 @@ use crate::{Error, policy::Agreed, time::millis};
 /// Counted from before this end's own first send, with a tenth of margin (rule L3): sealing stops
 /// at nine tenths of the hard limit, opening at the limit itself, so that a peer whose clock runs
 /// a tenth faster never sees a record after its own limit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lifetime {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
     since: u64,
     hard: u64,
 }
@@ -19,10 +19,22 @@ impl Lifetime {
         let span = agreed
             .lifetime_millis()
             .min(remaining.map_or(u64::MAX, millis));
+        Self::spanning(since, span)
+    }
+
+    /// A life of `span` milliseconds from `since` on.
+    #[must_use]
+    pub const fn spanning(since: u64, span: u64) -> Self {
         Self {
             since,
             hard: since.saturating_add(span),
         }
+    }
+
+    /// When it began: before this end's own first send.
+    #[must_use]
+    pub const fn since(&self) -> u64 {
+        self.since
     }
 
     /// Shortens it to a grant received at `now`.
@@ -31,12 +43,14 @@ impl Lifetime {
     }
 
     /// When opening stops and all secrets go.
-    pub(crate) const fn hard(&self) -> u64 {
+    #[must_use]
+    pub const fn hard(&self) -> u64 {
         self.hard
     }
 
     /// When sealing stops.
-    pub(crate) const fn last_seal(&self) -> u64 {
+    #[must_use]
+    pub const fn last_seal(&self) -> u64 {
         self.hard - (self.hard - self.since) / 10
     }
 
@@ -46,7 +60,8 @@ impl Lifetime {
     }
 
     /// Half-way: the responder asks for a refresh, and an initiator should have made one.
-    pub(crate) const fn half(&self) -> u64 {
+    #[must_use]
+    pub const fn half(&self) -> u64 {
         self.since + (self.hard - self.since) / 2
     }
 

@@ -1,5 +1,5 @@
 use alloc::{boxed::Box, vec::Vec};
-use core::{net::SocketAddr, time::Duration};
+use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
 use refpoint_wire::{Control, Cookie, Index, Packet, RecordKind, Refuse, Retry, SessionLabel};
@@ -8,20 +8,17 @@ use zeroize::Zeroizing;
 use super::{
     AssociationId, AttemptId, Endpoint, Event, Outbox,
     association::{Association, Confirming, Phase},
-    backoff, packet_hash,
+    packet_hash,
     slots::Slot,
     timer,
 };
 use crate::{
-    CredentialId, Error, Now,
+    Backoff, CredentialId, Error, Now,
     negotiation::{Context, Offer, Wanted},
 };
 
 /// Tries of one handshake that stay answerable (rule H2).
 const MAX_TRIES: usize = 4;
-
-/// The first retransmission comes after up to this, doubled each time.
-pub(crate) const FIRST_REPEAT: Duration = Duration::from_millis(500);
 
 /// The association that a handshake runs inside of, and what binds the two (rule L1): boxed, so
 /// that no copy of it stays behind where an attempt is moved from.
@@ -178,7 +175,7 @@ impl Endpoint {
                 },
             );
         }
-        let next = attempt.timer.max(attempt.since) + backoff(FIRST_REPEAT, attempt.repeats, rng);
+        let next = attempt.timer.max(attempt.since) + Backoff::REPEAT.delay(attempt.repeats, rng);
         attempt.timer = next.min(attempt.until);
         self.timers.insert(self.attempt_timer(&attempt));
         self.attempts.insert(number, attempt);
@@ -315,7 +312,7 @@ impl Endpoint {
                 let phase = Phase::Confirming(Box::new(Confirming {
                     owes_grant: agreement.owes_grant,
                     repeats: 0,
-                    repeat_at: now.millis() + backoff(FIRST_REPEAT, 0, rng),
+                    repeat_at: now.millis() + Backoff::REPEAT.delay(0, rng),
                     until: now.millis() + self.config.handshake_timeout,
                 }));
                 // A peer that has moved since the refresh began is where its answer came from.

@@ -8,10 +8,9 @@ use refpoint_wire::{Control, Record, RecordKind, Refuse, Suite, TAG_LEN};
 use super::{
     AssociationId, Endpoint, Event, Outbox,
     association::{Association, Path, Phase},
-    backoff,
     slots::Slot,
 };
-use crate::{Error, Now, contexts::Owner, receiver::Place};
+use crate::{Backoff, Error, Now, contexts::Owner, receiver::Place};
 
 /// How long a new address has to echo its challenge, in milliseconds.
 const PATH_TIME: u64 = 5_000;
@@ -302,6 +301,6 @@ pub(crate) fn next_confirmation(
         return false;
     };
     confirming.repeats += 1;
-    confirming.repeat_at = now + backoff(super::attempt::FIRST_REPEAT, confirming.repeats, rng);
+    confirming.repeat_at = now + Backoff::REPEAT.delay(confirming.repeats, rng);
     true
 }
