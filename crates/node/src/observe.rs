@@ -83,6 +83,7 @@ impl Metrics {
         let server = Server::bind(address, limits)
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
+        tracing::info!(address = %server.local_addr()?, "metrics listen");
         let handle = self.handle.clone();
         tokio::spawn(server.run(Arc::new(self), drain.clone()));
         tokio::spawn(async move {

@@ -318,31 +318,27 @@ fn the_binary_reloads_on_hangup_and_stops_on_terminate() {
 fn metrics_are_served_by_their_documented_names() {
     let place = Place::new("metrics");
     let path = place.configure("", "http://127.0.0.1:9");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("an address")
-        .port();
     let text = std::fs::read_to_string(&path)
         .expect("a file")
-        .replace("drain", &format!("metrics = \"127.0.0.1:{port}\"\ndrain"));
+        .replace("drain", "metrics = \"127.0.0.1:0\"\ndrain");
     std::fs::write(&path, text).expect("a file");
     let mut running = Running::start(&path);
-    let line = running.wait_for("egress listens");
-    let address = line
-        .split("address=")
-        .nth(1)
-        .and_then(|rest| rest.split_whitespace().next())
-        .expect("an address")
-        .parse()
-        .expect("an address");
+    let mut address = |listens| -> core::net::SocketAddr {
+        let line = running.wait_for(listens);
+        line.split("address=")
+            .nth(1)
+            .and_then(|rest| rest.split_whitespace().next())
+            .expect("an address")
+            .parse()
+            .expect("an address")
+    };
+    let (served, egress) = (address("metrics listen"), address("egress listens"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let metrics = runtime.block_on(async {
         // Nobody is at port 9.
-        assert_eq!(code(&send_and_read_all(address, ASK).await), "5103");
+        assert_eq!(code(&send_and_read_all(egress, ASK).await), "5103");
         let ask = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-        String::from_utf8(send_and_read_all(([127, 0, 0, 1], port).into(), ask).await)
-            .expect("text")
+        String::from_utf8(send_and_read_all(served, ask).await).expect("text")
     });
     let counted: HashMap<_, _> = metrics
         .lines()

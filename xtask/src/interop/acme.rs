@@ -12,7 +12,7 @@
 //! connected to whom; `breakage` makes every check fail once.
 //!
 //! Needs Python 3.11 with venv, PyPI once, tshark, and the right to capture. State lies under `target/interop`, logs
-//! and captures of the last run in `target/interop/acme`. Addresses are chosen anew every time. Nothing stays behind:
+//! and captures of the last run in `target/interop/acme`. Ports are chosen anew every time (`ports`). Nothing stays behind:
 //! every process is on a leash (`process`).
 //!
 //! What ACME demands of who tests with it:
@@ -34,6 +34,7 @@ mod listener;
 mod message;
 mod nodes;
 mod originator;
+mod ports;
 mod process;
 mod recorder;
 mod report;

@@ -1,9 +1,8 @@
 //! An unmodified ACME CSE.
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -61,11 +60,4 @@ impl Cse {
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         self.process.check()
     }
-}
-
-/// An address on the loopback interface that nobody uses now.
-pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .context("cannot listen on the loopback interface")?;
-    Ok(listener.local_addr()?)
 }

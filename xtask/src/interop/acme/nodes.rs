@@ -15,8 +15,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use super::cse::free_address;
 use super::folder;
+use super::ports::Ports;
 use super::process::Process;
 use super::wiring::{Doors, Egresses, Ingresses};
 use crate::shell;
@@ -109,10 +109,11 @@ impl Nodes {
         home: &Path,
         binary: &Path,
         ingresses: &Ingresses,
+        ports: &mut Ports,
     ) -> anyhow::Result<Self> {
         let home = home.join("nodes");
         fs::create_dir_all(home.join("keys")).context("cannot create the folder of keys")?;
-        let addresses = Addresses::choose()?;
+        let addresses = Addresses::choose(ports)?;
         let nodes = Self {
             home,
             binary: binary.to_owned(),
@@ -346,27 +347,27 @@ impl Nodes {
 }
 
 impl Addresses {
-    fn choose() -> anyhow::Result<Self> {
-        let gateway_x = free_address()?;
+    fn choose(ports: &mut Ports) -> anyhow::Result<Self> {
+        let gateway_x = ports.reserve()?;
         Ok(Self {
             egresses: Egresses {
-                sensor: free_address()?,
-                to_sensor: free_address()?,
-                app: free_address()?,
-                to_app: free_address()?,
-                up: free_address()?,
-                down: free_address()?,
+                sensor: ports.reserve()?,
+                to_sensor: ports.reserve()?,
+                app: ports.reserve()?,
+                to_app: ports.reserve()?,
+                up: ports.reserve()?,
+                down: ports.reserve()?,
             },
             doors: Doors {
-                gateway: free_address()?,
-                core: free_address()?,
-                core_as_cse: free_address()?,
-                unknown: free_address()?,
+                gateway: ports.reserve()?,
+                core: ports.reserve()?,
+                core_as_cse: ports.reserve()?,
+                unknown: ports.reserve()?,
                 link: gateway_x,
             },
             gateway_x,
-            core_x: free_address()?,
-            core_y: free_address()?,
+            core_x: ports.reserve()?,
+            core_y: ports.reserve()?,
         })
     }
 }

@@ -19,11 +19,12 @@ use anyhow::Context as _;
 
 use super::breakage::{Breakage, Damage};
 use super::capture::Capture;
-use super::cse::{Cse, free_address};
+use super::cse::Cse;
 use super::line::{Line, Tally};
 use super::listener::Listener;
 use super::nodes::Nodes;
 use super::originator::Originator;
+use super::ports::Ports;
 use super::recorder::Recorder;
 use super::venv::Venv;
 
@@ -62,6 +63,7 @@ pub(super) struct Wiring {
     // In this order they are stopped: the gateway still tells the core that it goes.
     gateway: Cse,
     core: Cse,
+    _reserved: Ports,
 }
 
 /// The six lines, by who sends.
@@ -132,7 +134,8 @@ impl Wiring {
         link: Link<'_>,
         breakage: Option<Breakage>,
     ) -> anyhow::Result<Self> {
-        let (gateway_address, core_address) = (free_address()?, free_address()?);
+        let mut reserved = Ports::default();
+        let (gateway_address, core_address) = (reserved.reserve()?, reserved.reserve()?);
         let (sensor_hears, app_hears) = (Listener::start("")?, Listener::start("")?);
         let _busy = (breakage == Some(Breakage::BusyPort))
             .then(|| TcpListener::bind(gateway_address))
@@ -155,7 +158,7 @@ impl Wiring {
                 ingresses.ports(),
             ),
             Link::Associations(binary) => {
-                let nodes = Nodes::prepare(home, binary, &ingresses)?;
+                let nodes = Nodes::prepare(home, binary, &ingresses, &mut reserved)?;
                 let (egresses, doors, ports) =
                     (nodes.egresses(), nodes.doors(), nodes.association_ports());
                 (Some(nodes), egresses, doors, ports)
@@ -170,7 +173,7 @@ impl Wiring {
         let capture = Capture::start(
             home,
             &if deaf {
-                vec![free_address()?.port()]
+                vec![reserved.reserve()?.port()]
             } else {
                 ports
             },
@@ -200,7 +203,7 @@ impl Wiring {
             sensor_hears,
             app_hears,
             doors: if breakage == Some(Breakage::CutStrangers) {
-                Doors::to_nowhere(free_address()?)
+                Doors::to_nowhere(reserved.reserve()?)
             } else {
                 doors
             },
@@ -209,6 +212,7 @@ impl Wiring {
             mcc_port,
             gateway,
             core,
+            _reserved: reserved,
         })
     }
 
