@@ -190,6 +190,17 @@ impl Receiver {
         self.failed
     }
 
+    /// Opens that have failed under the current epoch's key.
+    pub(crate) const fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// As if so many opens had failed.
+    #[cfg(test)]
+    pub(crate) const fn set_failed(&mut self, failed: u64) {
+        self.failed = failed;
+    }
+
     /// When the secrets of other epochs than the current one have to be wiped.
     pub(crate) fn deadline(&self) -> Option<u64> {
         Some(self.cold.as_ref()?.until)

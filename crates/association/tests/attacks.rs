@@ -13,7 +13,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use net::{World, address};
-use refpoint_association::{Config, Error};
+use refpoint_association::{CloseReason, Config, Error};
 use refpoint_keys::{Profile, ReferencePoint};
 use refpoint_sim::{Injector, Link, Packet, Verdict};
 use support::Setting;
@@ -63,7 +63,7 @@ fn exchange(world: &mut World) -> Vec<(&'static str, Vec<u8>)> {
     if let Some((id, ..)) = world.log("device").established.last() {
         let id = *id;
         world.with("device", |endpoint, now, _, out| {
-            let _ = endpoint.close(now, id, out);
+            let _ = endpoint.close(now, id, CloseReason::Done, out);
         });
     }
     world.run_for(Duration::from_secs(1));

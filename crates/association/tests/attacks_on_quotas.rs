@@ -8,7 +8,9 @@ mod support;
 use core::{net::SocketAddr, time::Duration};
 
 use net::{World, address};
-use refpoint_association::{Config, Error, Now, Policy, StreamInitiator, StreamResponder};
+use refpoint_association::{
+    CloseReason, Config, Error, Now, Policy, StreamInitiator, StreamResponder,
+};
 use refpoint_keys::Profile;
 use refpoint_sim::{Injector, Packet, Verdict};
 use sha2::Digest;
@@ -466,7 +468,9 @@ fn an_index_is_not_used_again_while_packets_for_it_may_be_on_the_way() {
         world.run_for(Duration::from_millis(45));
         let id = world.log("device").newest();
         world.with("device", |endpoint, now, _, out| {
-            endpoint.close(now, id, out).expect("lives");
+            endpoint
+                .close(now, id, CloseReason::Done, out)
+                .expect("lives");
         });
         world.run_for(Duration::from_millis(45));
     }

@@ -8,7 +8,7 @@ mod support;
 use core::time::Duration;
 
 use net::{World, address};
-use refpoint_association::{Error, Policy};
+use refpoint_association::{CloseReason, Error, Policy};
 use refpoint_keys::{Profile, ReferencePoint};
 use refpoint_sim::{Adversary, Entropy, Injector, Link, Packet, Verdict};
 use support::Setting;
@@ -231,7 +231,9 @@ fn an_association_that_is_out_of_messages_still_says_good_bye() {
     let refused = world.send("device", device, b"x");
     assert_eq!(refused, Err(Error::Limit("message")));
     world.with("device", |endpoint, now, _, out| {
-        endpoint.close(now, device, out).expect("lives");
+        endpoint
+            .close(now, device, CloseReason::Done, out)
+            .expect("lives");
     });
     world.run_for(Duration::from_millis(20));
     let closed: Vec<_> = world.log("gateway").closed.iter().map(|c| c.0).collect();

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use refpoint_association::{
-    AssociationId, Config, Credential, CredentialId, Endpoint, Error, Event, Local, Now, Outbox,
-    Policy, SessionLabel,
+    AssociationId, CloseReason, Config, Credential, CredentialId, Endpoint, Error, Event, Local,
+    Now, Outbox, Policy, SessionLabel,
 };
 use refpoint_keys::{Profile, ReferencePoint, UtcTime};
 use refpoint_sim::Entropy;
@@ -407,7 +407,9 @@ impl World {
                 endpoint.suspect(now, rng, id, out).expect("it is usable");
             }),
             Step::Close(side) => self.with_newest(side, |endpoint, now, _, id, out| {
-                endpoint.close(now, id, out).expect("it is usable");
+                endpoint
+                    .close(now, id, CloseReason::Done, out)
+                    .expect("it is usable");
                 out.usable.retain(|usable| *usable != id);
                 out.closed.insert(id);
             }),

@@ -8,7 +8,7 @@ mod support;
 use core::time::Duration;
 
 use net::World;
-use refpoint_association::{Error, Policy};
+use refpoint_association::{CloseReason, Error, Policy};
 use refpoint_sim::{Adversary, Injector, Link, Packet, Verdict};
 use support::Setting;
 
@@ -234,19 +234,20 @@ fn a_message_that_does_not_fit_says_so() {
 }
 
 #[test]
-fn a_close_reaches_the_peer() {
-    let mut world = World::perfect(&Setting::default());
-    let (device, gateway) = world.associate("device", "gateway");
-    world.with("device", |endpoint, now, _, out| {
-        endpoint.close(now, device, out).expect("lives")
-    });
-    world.run_for(Duration::from_secs(1));
-    let reason = refpoint_association::CloseReason::Done;
-    assert_eq!(
-        world.log("gateway").closed,
-        [(gateway, Error::Closed(reason))]
-    );
-    assert_eq!(world.host("gateway").endpoint.len(), 0);
+fn a_close_reaches_the_peer_with_its_reason() {
+    for reason in [CloseReason::Done, CloseReason::Policy, CloseReason::Revoked] {
+        let mut world = World::perfect(&Setting::default());
+        let (device, gateway) = world.associate("device", "gateway");
+        world.with("device", |endpoint, now, _, out| {
+            endpoint.close(now, device, reason, out).expect("lives")
+        });
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(
+            world.log("gateway").closed,
+            [(gateway, Error::Closed(reason))]
+        );
+        assert_eq!(world.host("gateway").endpoint.len(), 0);
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::{
 use net::{Log, address};
 use rand_core::{TryCryptoRng, TryRng};
 use refpoint_association::{
-    Backend, Config, CredentialId, Endpoint, Policy, SessionLabel, StreamInitiator,
+    Backend, CloseReason, Config, CredentialId, Endpoint, Policy, SessionLabel, StreamInitiator,
     StreamResponder, StreamSession, Suite,
 };
 use refpoint_keys::{Profile, ReferencePoint};
@@ -297,7 +297,7 @@ fn the_secrets_of_a_datagram_association_are_gone_when_it_is_closed() {
             for end in &mut pair {
                 let id = end.log.newest();
                 end.endpoint
-                    .close(now(131), id, &mut end.log)
+                    .close(now(131), id, CloseReason::Done, &mut end.log)
                     .expect("lives");
             }
             let left = found(&needles);

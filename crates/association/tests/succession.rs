@@ -10,7 +10,7 @@ use core::time::Duration;
 use net::World;
 use refpoint_association::SessionLabel;
 use refpoint_keys::{Profile, ReferencePoint};
-use refpoint_sim::{Chance, Link};
+use refpoint_sim::{Adversary, Chance, Injector, Link, Packet, Verdict};
 use support::Setting;
 
 const LOW: &str = "//sp.example.com/id-aa";
@@ -23,6 +23,15 @@ fn nodes(initiator: &'static str, responder: &'static str) -> Setting {
         responder,
         point: ReferencePoint::Y,
         ..Setting::default()
+    }
+}
+
+/// Drops every packet.
+struct Drops;
+
+impl Adversary for Drops {
+    fn intercept(&mut self, _: Duration, _: &Packet, _: &mut Injector) -> Verdict {
+        Verdict::Drop
     }
 }
 
@@ -42,6 +51,35 @@ fn a_new_association_replaces_the_old_one_of_the_same_direction() {
     world
         .send("gateway", gateway, b"x")
         .expect("the new one lives");
+}
+
+#[test]
+fn a_confirmation_that_comes_after_that_of_a_newer_association_strands_nothing() {
+    let mut world = World::perfect(&Setting::default());
+    world.connect("device", "gateway");
+    world.run_until(Duration::from_secs(1), |world| {
+        !world.log("device").established.is_empty()
+    });
+    let old = world.log("device").newest();
+    // The confirmation is delayed beyond a second handshake.
+    let late = world.net.drain();
+    let (newer, at_gateway) = world.associate("device", "gateway");
+    assert_eq!(world.log("device").replaced, [(old, newer)]);
+    // And the device's Close is lost, like all that it sends from now on.
+    world.net.set_adversary(Drops);
+    for (_, mut packet) in late {
+        world.with("gateway", |endpoint, now, rng, out| {
+            endpoint.receive(now, rng, packet.from, &mut packet.data, out);
+        });
+    }
+    assert_eq!(world.log("gateway").established.len(), 2, "it is genuine");
+    let confirmed = world.log("gateway").newest();
+    assert_eq!(world.log("gateway").replaced, [(confirmed, at_gateway)]);
+    world.run_for(Duration::from_secs(20));
+    assert_eq!(world.host("gateway").endpoint.len(), 1);
+    world
+        .send("gateway", at_gateway, b"x")
+        .expect("the newer one lives");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 
 use refpoint_association::{
-    AssociationId, Config, CredentialId, Endpoint, Error, Event, Outbox, SessionLabel,
+    AssociationId, CloseReason, Config, CredentialId, Endpoint, Error, Event, Outbox, SessionLabel,
 };
 use refpoint_keys::EntityId;
 use refpoint_sim::Entropy;
@@ -173,7 +173,7 @@ impl World {
         let now = now_at(self.millis);
         let Host { endpoint, seen, .. } = &mut self.hosts[side];
         let Some(id) = seen.usable.pop() else { return };
-        let closed = endpoint.close(now, id, seen);
+        let closed = endpoint.close(now, id, CloseReason::Done, seen);
         assert_eq!(closed, Ok(()), "an association that was said to be usable");
         self.collect(side);
     }

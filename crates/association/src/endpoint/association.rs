@@ -1,7 +1,7 @@
 use alloc::boxed::Box;
 use core::net::SocketAddr;
 
-use refpoint_wire::{Index, RecordKind, SessionLabel};
+use refpoint_wire::{Index, RecordKind, SessionLabel, Suite};
 
 use super::outbox::AssociationId;
 use crate::{
@@ -38,6 +38,15 @@ pub(crate) struct Association {
     pub(crate) next_of_peer: u32,
     pub(crate) agreed: Agreed,
     pub(crate) awaits_grant: bool,
+}
+
+/// Failed opens of one key at which the AEAD's own bound ends an association (rule R5,
+/// draft-irtf-cfrg-aead-limits).
+pub(crate) const fn aead_limit(suite: Suite) -> u64 {
+    match suite {
+        Suite::ChaChaPoly => 1 << 36,
+        Suite::AesGcm => 1 << 52,
+    }
 }
 
 /// How far an association is.
@@ -145,13 +154,24 @@ impl Association {
         self.agreed.admits(kind, self.sender.usage())
     }
 
-    /// The limit that its user's data have reached, if they have.
+    /// Whether a record of this kind may be opened now: a peer that heeds the limits has sealed no
+    /// more than it has been allowed to, and another one is not listened to.
+    pub(crate) fn may_open(&self, kind: RecordKind, now: u64) -> Result<(), Error> {
+        self.lifetime.may_open(now)?;
+        self.may_receive(kind)
+    }
+
+    fn may_receive(&self, kind: RecordKind) -> Result<(), Error> {
+        if self.receiver.failed() >= aead_limit(self.peer.terms.suite) {
+            return Err(Error::Limit("failed opens"));
+        }
+        self.agreed.admits(kind, self.receiver.usage())
+    }
+
+    /// The limit that its user's data, or what came from outside, have reached, if they have.
     pub(crate) fn exhausted(&self) -> Option<Error> {
         let sent = self.agreed.admits(RecordKind::Data, self.sender.usage());
-        let received = self
-            .agreed
-            .admits(RecordKind::Control, self.receiver.usage());
-        sent.and(received).err()
+        sent.and_then(|()| self.may_receive(RecordKind::Data)).err()
     }
 
     const fn is_nearly_used(&self) -> bool {

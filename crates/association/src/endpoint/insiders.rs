@@ -1,17 +1,18 @@
-//! What a peer with genuine credentials tries inside an association (rules L1, L2). Such a peer is
-//! written here, since the public interface does not let one misbehave.
+//! What a peer with genuine credentials tries inside an association (rules L1, L2), and what
+//! strangers achieve who send for years. Such peers are written here, since the public interface
+//! does not let one misbehave, or wait so long.
 
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use refpoint_keys::{ConnectionKey, EntityId, KeyId, Profile, ReferencePoint, UtcTime, Validity};
-use refpoint_wire::{Control, SessionLabel};
+use refpoint_wire::{CloseReason, Control, SessionLabel};
 
-use super::{AssociationId, Config, Endpoint, Event, Outbox};
+use super::{AssociationId, Config, Endpoint, Event, Outbox, association::aead_limit};
 use crate::{
-    Backend, Credential, CredentialId, Credentials, Local, Now, PublicKey, StaticKey,
-    negotiation::Wanted,
+    Backend, Credential, CredentialId, Credentials, Error, Local, Now, Policy, PublicKey,
+    StaticKey, negotiation::Wanted,
 };
 
 const DEVICE: &str = "//sp.example.com/id-mn/Cdevice";
@@ -22,6 +23,8 @@ const GATEWAY: &str = "//sp.example.com/id-mn";
 struct Log {
     sent: Vec<Vec<u8>>,
     established: Vec<AssociationId>,
+    received: usize,
+    closed: Vec<(AssociationId, Error)>,
 }
 
 impl Outbox for Log {
@@ -30,9 +33,14 @@ impl Outbox for Log {
     }
 
     fn event(&mut self, event: Event<'_>) {
-        if let Event::Established { id, peer, .. } = event {
-            assert_ne!(peer.entity().to_string(), OTHER);
-            self.established.push(id);
+        match event {
+            Event::Established { id, peer, .. } => {
+                assert_ne!(peer.entity().to_string(), OTHER);
+                self.established.push(id);
+            }
+            Event::Received { .. } => self.received += 1,
+            Event::Closed { id, error } => self.closed.push((id, error)),
+            _ => {}
         }
     }
 }
@@ -205,4 +213,83 @@ fn a_responder_does_not_refresh_when_it_is_asked_to() {
     assert_eq!(gateway.endpoint.statistics().opened, opened + 1);
     assert!(gateway.log.sent.is_empty());
     assert_eq!(gateway.endpoint.len(), 1);
+}
+
+#[test]
+fn as_many_failed_opens_as_the_aead_bears_end_an_association_and_both_ends_are_told() {
+    let (mut device, mut gateway) = associated(Profile::Psk);
+    let (at_device, at_gateway) = (device.log.established[0], gateway.log.established[0]);
+    let End { endpoint, log, .. } = &mut device;
+    endpoint
+        .send(now(), at_device, b"spoilt", log)
+        .expect("may send");
+    let mut spoilt = log.sent.pop().expect("a record");
+    *spoilt.last_mut().expect("a tag") ^= 1;
+    let held = gateway.endpoint.slots.association_mut(at_gateway.slot);
+    let held = held.expect("lives");
+    let limit = aead_limit(held.peer.terms.suite);
+    held.receiver.set_failed(limit - 2);
+    let step = |gateway: &mut End| {
+        gateway.receive(1, spoilt.clone());
+        let End { endpoint, rng, log } = gateway;
+        endpoint.handle_timeout(now(), rng, log);
+    };
+    step(&mut gateway);
+    assert!(gateway.log.closed.is_empty(), "one is still allowed");
+    gateway.log.sent.clear();
+    step(&mut gateway);
+    let limit = Error::Limit("failed opens");
+    assert_eq!(gateway.log.closed, [(at_gateway, limit)]);
+    assert_eq!(gateway.endpoint.len(), 0);
+    settle(&mut device, &mut gateway);
+    let told = Error::Closed(CloseReason::Limit);
+    assert_eq!(device.log.closed, [(at_device, told)]);
+}
+
+#[test]
+fn nothing_opens_once_the_aead_has_borne_all_it_bears() {
+    let (mut device, mut gateway) = associated(Profile::Psk);
+    let (at_device, at_gateway) = (device.log.established[0], gateway.log.established[0]);
+    let held = gateway.endpoint.slots.association_mut(at_gateway.slot);
+    let held = held.expect("lives");
+    held.receiver.set_failed(aead_limit(held.peer.terms.suite));
+    let End { endpoint, log, .. } = &mut device;
+    endpoint
+        .send(now(), at_device, b"late", log)
+        .expect("may send");
+    let opened = gateway.endpoint.statistics().opened;
+    settle(&mut device, &mut gateway);
+    assert_eq!(gateway.endpoint.statistics().opened, opened);
+}
+
+#[test]
+fn a_peer_that_heeds_no_limit_is_not_listened_to_beyond_it() {
+    let strict = [
+        (Policy::default().with_messages(64), 1, 56, "message"),
+        (Policy::default().with_bytes(1 << 16), 1000, 67, "byte"),
+    ];
+    for (policy, size, expected, limit) in strict {
+        let (mut device, mut gateway) = associated(Profile::Psk);
+        let (at_device, at_gateway) = (device.log.established[0], gateway.log.established[0]);
+        // The device goes on as if nothing had been agreed on.
+        let held = gateway.endpoint.slots.association_mut(at_gateway.slot);
+        let held = held.expect("lives");
+        held.agreed = policy
+            .map(|policy| policy.agree(policy.limits()))
+            .expect("valid");
+        let before = held.receiver.usage().0;
+        for _ in 0..100 {
+            let End { endpoint, log, .. } = &mut device;
+            endpoint
+                .send(now(), at_device, &[7; 1000][..size], log)
+                .expect("may send");
+        }
+        for packet in core::mem::take(&mut device.log.sent) {
+            gateway.receive(1, packet);
+        }
+        assert_eq!(gateway.log.received as u64 + before, expected, "{limit}");
+        let End { endpoint, rng, log } = &mut gateway;
+        endpoint.handle_timeout(now(), rng, log);
+        assert_eq!(gateway.log.closed, [(at_gateway, Error::Limit(limit))]);
+    }
 }

@@ -3,7 +3,7 @@ use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
 use refpoint_keys::Role;
-use refpoint_wire::{Control, Record, RecordKind, Refuse, Suite, TAG_LEN};
+use refpoint_wire::{Control, Record, RecordKind, Refuse, TAG_LEN};
 
 use super::{
     AssociationId, Endpoint, Event, Outbox,
@@ -14,15 +14,6 @@ use crate::{Backoff, Error, Now, contexts::Owner, receiver::Place};
 
 /// How long a new address has to echo its challenge, in milliseconds.
 const PATH_TIME: u64 = 5_000;
-
-/// Failed opens of one key at which the AEAD's own bound ends the association
-/// (draft-irtf-cfrg-aead-limits).
-const fn aead_limit(suite: Suite) -> u64 {
-    match suite {
-        Suite::ChaChaPoly => 1 << 36,
-        Suite::AesGcm => 1 << 52,
-    }
-}
 
 /// A record that opened.
 struct Opened {
@@ -77,10 +68,7 @@ impl Endpoint {
             .slots
             .association_mut(slot)
             .ok_or(Error::NoAssociation)?;
-        association.lifetime.may_open(millis)?;
-        association
-            .agreed
-            .admits(RecordKind::Control, association.receiver.usage())?;
+        association.may_open(record.kind(), millis)?;
         if from != association.address && !self.strays.take(millis) {
             self.statistics.limited += 1;
             return Err(Error::Full("packets from other addresses"));
@@ -118,7 +106,7 @@ impl Endpoint {
         };
         if opened.is_err() {
             self.statistics.unopened += 1;
-            return self.count_failure(slot, millis, suite);
+            return self.count_failure(slot, millis);
         }
         let len = sealed.len() - TAG_LEN;
         let highest = receiver.commit(place, sequence, len, millis);
@@ -139,8 +127,9 @@ impl Endpoint {
         })
     }
 
-    /// A record that did not open (rule R5): very many start a refresh; only the AEAD's bound ends.
-    fn count_failure<T>(&mut self, slot: u32, now: u64, suite: Suite) -> Result<T, Error> {
+    /// A record that did not open (rule R5): very many start a refresh; only the AEAD's bound
+    /// ends, as every other limit does.
+    fn count_failure<T>(&mut self, slot: u32, now: u64) -> Result<T, Error> {
         let association = self
             .slots
             .association_mut(slot)
@@ -149,9 +138,6 @@ impl Endpoint {
         if failed == association.agreed.failed_opens() {
             association.renewal = now;
             self.hasten(slot);
-        }
-        if failed >= aead_limit(suite) {
-            self.remove(slot, now);
         }
         Err(Error::Authentication)
     }

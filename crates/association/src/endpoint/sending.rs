@@ -30,7 +30,7 @@ impl Endpoint {
         sent
     }
 
-    /// Closes an association, telling the peer so; its secrets are wiped.
+    /// Closes an association, telling the peer so and why; its secrets are wiped.
     ///
     /// # Errors
     /// [`Error::NoAssociation`].
@@ -38,10 +38,11 @@ impl Endpoint {
         &mut self,
         now: Now,
         id: AssociationId,
+        reason: CloseReason,
         out: &mut dyn Outbox,
     ) -> Result<(), Error> {
         self.association(id)?;
-        self.close_slot(now, id.slot, CloseReason::Done, out);
+        self.close_slot(now, id.slot, reason, out);
         Ok(())
     }
 

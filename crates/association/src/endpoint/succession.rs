@@ -30,6 +30,9 @@ impl Endpoint {
             .flat_map(|credential| self.of_credential(*credential))
             .filter(|slot| *slot != id.slot)
             .collect();
+        if let Some(newest) = self.overtaken_by(id, &rivals) {
+            self.drain(now, id, newest, out);
+        }
         for slot in rivals {
             let Some(old) = self.slots.association(slot).map(|held| held.id(slot)) else {
                 continue;
@@ -43,6 +46,21 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// The newer association of the same direction that was confirmed before `id`: its initiator
+    /// knows that one as newer too and has let go of `id`, whose confirmation came late. Without
+    /// this, `id` would live on at this end alone if its Close were lost.
+    fn overtaken_by(&self, id: AssociationId, rivals: &[u32]) -> Option<AssociationId> {
+        let confirmed = &self.association(id).ok()?.peer;
+        let newer = rivals.iter().filter_map(|slot| {
+            let rival = self.slots.association(*slot)?;
+            let overtakes = matches!(rival.phase, Phase::Established)
+                && rival.serial > id.serial
+                && confirmed.is_succeeded_by(&rival.peer);
+            overtakes.then(|| rival.id(*slot))
+        });
+        newer.max_by_key(|rival| rival.serial)
     }
 
     fn fate(&self, slot: u32, newer: AssociationId) -> Fate {

@@ -142,7 +142,9 @@ fn check(case: &Value, mut ends: [End; 2]) {
         let (id, plain) = (from.association(), bytes(&record["plaintext"]));
         let sealed = match record["kind"] == "data" {
             true => from.endpoint.send(now(at), id, &plain, &mut from.log),
-            false => from.endpoint.close(now(at), id, &mut from.log),
+            false => from
+                .endpoint
+                .close(now(at), id, CloseReason::Done, &mut from.log),
         };
         sealed.expect("may seal");
         let packet = from.sent();

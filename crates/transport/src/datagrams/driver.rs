@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use refpoint_association::{
-    AssociationId, AttemptId, Authenticated, Config, Credential, CredentialId, Credentials,
-    Endpoint, Error, SessionLabel,
+    AssociationId, AttemptId, Authenticated, CloseReason, Config, Credential, CredentialId,
+    Credentials, Endpoint, Error, SessionLabel,
 };
 use refpoint_keys::{EntityId, ReferencePoint};
 use refpoint_primitive::{Bytes, ExchangeId, Failure, ResponseMessage};
@@ -328,7 +328,8 @@ impl Driver {
                     place.association
                 });
                 if let Some(id) = association {
-                    let _ = self.endpoint.close(clock::now(), id, &mut self.outgoing);
+                    let (now, out) = (clock::now(), &mut self.outgoing);
+                    let _ = self.endpoint.close(now, id, CloseReason::Done, out);
                     self.closed(id, Error::NoAssociation);
                 }
                 self.asking.fail_all(&peer, Failure::NoAssociation);
@@ -410,7 +411,9 @@ impl Driver {
             return;
         };
         if lock(&self.up).get(&peer) == Some(association) {
-            let _ = self.endpoint.close(clock::now(), id, &mut self.outgoing);
+            let reason = association.ending().unwrap_or(CloseReason::Done);
+            let (now, out) = (clock::now(), &mut self.outgoing);
+            let _ = self.endpoint.close(now, id, reason, out);
             self.closed(id, Error::NoAssociation);
         }
     }
@@ -457,7 +460,8 @@ impl Driver {
 
     fn stop(&mut self) {
         for id in self.peers.associations() {
-            let _ = self.endpoint.close(clock::now(), id, &mut self.outgoing);
+            let (now, out) = (clock::now(), &mut self.outgoing);
+            let _ = self.endpoint.close(now, id, CloseReason::Done, out);
             self.closed(id, Error::NoAssociation);
         }
         self.outgoing.send(&self.socket);
