@@ -137,7 +137,7 @@ impl Redb {
             true => Some(Guarded::open(
                 path.clone(),
                 KIND,
-                &keys.store,
+                Some(&keys.store),
                 options.cache,
             )?),
             false => None,
@@ -147,7 +147,7 @@ impl Redb {
         slot.replace(&keys)?;
         let database = match found {
             Some(database) => database,
-            None => Guarded::open(path, KIND, &keys.store, options.cache)?,
+            None => Guarded::open(path, KIND, Some(&keys.store), options.cache)?,
         };
         Ok(Self {
             keys,

@@ -1,5 +1,5 @@
-//! What must outlive a process: the handles by which peers resume their associations, and the keys
-//! that must be the same after a restart.
+//! What must outlive a process: the handles by which peers resume their associations, the keys
+//! that must be the same after a restart, and messages for receivers that are away.
 //!
 //! A responder that restarts under a million associations has lost a million sets of traffic keys,
 //! and should. What it must not lose is the handles that it issued: with them its peers are back
@@ -58,6 +58,11 @@
 //! | between a key's destruction and the removal of its rows | rows that nobody can open, which count as expired |
 //! | while a new store is made | a new store is made |
 //!
+//! | while a message is put into a [`RedbMailbox`] | the message or nothing; the sender puts it again and gets the same position |
+//! | [`Mailbox::put`] has returned | the message is there until it is acknowledged or expires |
+//! | while messages are acknowledged | all of them or none; the receiver acknowledges again |
+//! | [`Mailbox::acknowledge`] has returned | they are gone, and a repeated put does not bring one back |
+//!
 //! No handle is ever half there, and no secret is ever in the database in clear.
 //!
 //! # Forward secrecy at rest (S4)
@@ -84,6 +89,41 @@
 //!   worth nothing elsewhere;
 //! * and never into a backup: a restored key file brings destroyed keys back.
 //!
+//! # Mailbox
+//!
+//! A [`Mailbox`] holds sealed messages for receivers that are not there: [`RedbMailbox`] on a disk,
+//! [`MemoryMailbox`] in memory. Puts that come while the disk is busy share its next transaction, so
+//! many senders cost one sync.
+//!
+//! ```
+//! use refpoint_keys::{EntityId, UtcTime};
+//! use refpoint_store::{Mailbox, MailboxOptions, Message, MessageId, Position, RedbMailbox};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let directory = directory.path();
+//! let now = UtcTime::from_secs(1_800_000_000);
+//! let sensor = EntityId::parse("//sp.example/id-mn/C1")?;
+//! let mailbox = RedbMailbox::open(directory, &MailboxOptions::default())?;
+//! mailbox.put(now, Message {
+//!     receiver: sensor.clone(),
+//!     sender: EntityId::parse("//sp.example/id-in/C2")?,
+//!     id: MessageId::new([7; 16]),
+//!     expiry: UtcTime::from_secs(1_800_003_600),
+//!     bytes: b"sealed end to end".to_vec(),
+//! })?; // durable
+//!
+//! let waiting = mailbox.fetch(now, &sensor, Position::START, 10, 65_536)?;
+//! assert_eq!(waiting[0].bytes, b"sealed end to end");
+//! mailbox.acknowledge(&sensor, waiting[0].position)?; // gone
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Who takes the mailbox file reads who wrote to whom, when a message expires and how long it is,
+//! also of messages that were acknowledged, until their pages are written over. What is inside is
+//! sealed end to end, and stays so.
+//!
 //! # Files
 //!
 //! Files are for their owner only (0600), and refused otherwise. A file that is damaged, cut off,
@@ -104,6 +144,7 @@ mod embedded;
 mod error;
 mod handle;
 mod key_file;
+mod mailbox;
 mod memory;
 mod secret;
 mod standing;
@@ -115,6 +156,10 @@ pub use embedded::{MissingKeys, Redb, RedbOptions};
 pub use error::{Error, KeyFileProblem};
 pub use handle::{Change, Entry, HandleId, Owner};
 pub use key_file::KeyFileSummary;
+pub use mailbox::{
+    Done, Mailbox, MailboxError, MailboxOptions, MemoryMailbox, Message, MessageId, Position,
+    Quota, RedbMailbox, Waiting,
+};
 pub use memory::Memory;
 pub use standing::{Generation, StandingKey, StandingKeys};
 pub use store::{Claim, Committed, Replayed, Store};

@@ -18,7 +18,7 @@ use crate::{Change, Error, Store};
 ///
 /// Redemption happens in memory, and a durable write takes many times as long as a resumption. So
 /// [`WriteBehind::submit`] only puts the change into a bounded queue, and one durable transaction
-/// takes up to [`Batching::most`] of them.
+/// takes thousands of them ([`Batching::with_most`]).
 ///
 /// | | what happens |
 /// |---|---|

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, TableDefinition};
@@ -64,7 +65,7 @@ impl Claimed {
 pub(crate) struct Guarded {
     path: PathBuf,
     cache: usize,
-    database: Option<Database>,
+    database: Option<Arc<Database>>,
 }
 
 impl Guarded {
@@ -75,7 +76,7 @@ impl Guarded {
     pub(crate) fn open(
         path: PathBuf,
         kind: &'static str,
-        store: &[u8; 16],
+        store: Option<&[u8; 16]>,
         cache: usize,
     ) -> Result<Self, Error> {
         let mut guarded = Self {
@@ -93,30 +94,43 @@ impl Guarded {
     }
 
     /// The database; opened anew if the last use failed.
-    pub(crate) fn database(&mut self) -> Result<&Database, Error> {
+    pub(crate) fn database(&mut self) -> Result<Arc<Database>, Error> {
         let database = match self.database.take() {
             Some(database) => database,
             None => {
                 let file = self.file()?;
                 let opened = FileBackend::new(file)
                     .and_then(|backend| self.builder().create_with_backend(backend));
-                opened.map_err(|error| self.storage(&error))?
+                Arc::new(opened.map_err(|error| self.failure(&error))?)
             }
         };
-        Ok(self.database.insert(database))
+        Ok(self.database.insert(database).clone())
     }
 
-    /// Runs `work` on the database. After an error redb has to be opened anew, so that is done
-    /// the next time.
+    /// Runs `work` on the database.
     pub(crate) fn with<T>(
         &mut self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, Error> {
-        let worked = work(self.database()?);
+        let worked = work(&*self.database()?);
+        self.judge(worked)
+    }
+
+    /// Takes note of how the use of the database went: after an error redb has to be opened anew,
+    /// so that is done the next time.
+    pub(crate) fn judge<T>(&mut self, worked: Result<T, redb::Error>) -> Result<T, Error> {
         worked.map_err(|error| {
             self.database = None;
-            self.storage(&error)
+            self.failure(&error)
         })
+    }
+
+    /// The error that says that this file cannot be used.
+    pub(crate) fn failure(&self, problem: &dyn fmt::Display) -> Error {
+        Error::Storage {
+            path: self.path.clone(),
+            problem: problem.to_string(),
+        }
     }
 
     fn builder(&self) -> Builder {
@@ -130,7 +144,7 @@ impl Guarded {
         file.map_err(Error::io(&self.path))
     }
 
-    fn create(&mut self, kind: &str, store: &[u8; 16]) -> Result<(), Error> {
+    fn create(&mut self, kind: &str, store: Option<&[u8; 16]>) -> Result<(), Error> {
         // Under another name until it is complete: a crash leaves no half of a database.
         let new = self.path.with_extension("new");
         match fs::remove_file(&new) {
@@ -154,22 +168,24 @@ impl Guarded {
             {
                 let mut meta = transaction.open_table(META)?;
                 meta.insert(KIND, kind.as_bytes())?;
-                meta.insert(STORE, &store[..])?;
+                if let Some(store) = store {
+                    meta.insert(STORE, &store[..])?;
+                }
             }
             transaction.commit()?;
             Ok(database)
         };
-        let database = made().map_err(|error| self.storage(&error))?;
+        let database = made().map_err(|error| self.failure(&error))?;
         fs::rename(&new, &self.path)
             .and_then(|()| sync_directory(&self.path))
             .map_err(Error::io(&self.path))?;
-        self.database = Some(database);
+        self.database = Some(Arc::new(database));
         Ok(())
     }
 
     /// Reads all of the file, repairs a copy in memory if a crash made that necessary, and checks
     /// whose it is.
-    fn inspect(&self, kind: &str, store: &[u8; 16]) -> Result<(), Error> {
+    fn inspect(&self, kind: &str, store: Option<&[u8; 16]>) -> Result<(), Error> {
         let mut file = File::open(&self.path).map_err(Error::io(&self.path))?;
         refuse_readable(&self.path, &file)?;
         let mut magic = [0; MAGIC.len()];
@@ -202,7 +218,7 @@ impl Guarded {
         if found_kind.as_deref() != Some(kind.as_bytes()) {
             return Err(self.damaged("it is of another kind or version"));
         }
-        if found_store.as_deref() != Some(store) {
+        if found_store.as_deref() != store.map(<[u8; 16]>::as_slice) {
             return Err(Error::Foreign(self.path.clone()));
         }
         Ok(())
@@ -212,13 +228,6 @@ impl Guarded {
         Error::Database {
             path: self.path.clone(),
             problem: problem.to_owned(),
-        }
-    }
-
-    fn storage(&self, error: &dyn fmt::Display) -> Error {
-        Error::Storage {
-            path: self.path.clone(),
-            problem: error.to_string(),
         }
     }
 }
