@@ -320,6 +320,22 @@ impl Credentials {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// The newest credential of this entity at this reference point by which this end may initiate
+    /// now, so that a rotated key comes into use.
+    pub(crate) fn newest(
+        &self,
+        now: Now,
+        peer: &EntityId,
+        point: ReferencePoint,
+    ) -> Option<(CredentialId, &Arc<Credential>)> {
+        let ids = self.of_peer(peer, point).iter().rev();
+        let mut found = ids.filter_map(|id| Some((*id, self.entries.get(id)?)));
+        found.find(|(_, credential)| {
+            let allowed = credential.allows(credential.terms(), Role::Initiator);
+            allowed.is_ok() && credential.remaining(now).is_ok()
+        })
+    }
+
     /// The entity that owns this static key.
     #[must_use]
     pub fn owner(&self, key: &PublicKey) -> Option<&EntityId> {

@@ -129,7 +129,7 @@ pub use renewal::{RenewalPlan, Turn, Window};
 pub use slot_token::{SlotTokenKey, TokenSubject};
 pub use static_key::{PublicKey, StaticKey};
 pub use stream::{
-    MAX_STREAM_PAYLOAD, Opened, STREAM_HEADROOM, STREAM_TAILROOM, StreamInitiator, StreamResponder,
-    StreamSession,
+    Due, MAX_STREAM_PAYLOAD, Opened, STREAM_HEADROOM, STREAM_TAILROOM, StreamInitiator,
+    StreamResponder, StreamSession,
 };
 pub use time::Now;

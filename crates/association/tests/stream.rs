@@ -5,7 +5,7 @@ mod support;
 
 use core::time::Duration;
 
-use refpoint_association::{CloseReason, Error, Opened, Policy};
+use refpoint_association::{CloseReason, Due, Error, Opened, Policy, StreamSession};
 use refpoint_keys::Profile;
 use support::{BACKENDS, StreamPair, now};
 
@@ -38,10 +38,13 @@ fn every_profile_suite_and_backend_carries_data_both_ways() {
 fn both_ends_export_the_same_key_material() {
     let pair = StreamPair::default();
     let (mut a, mut b) = ([0; 48], [0; 48]);
-    pair.initiator.export(b"label", b"context", &mut a);
-    pair.responder.export(b"label", b"context", &mut b);
+    let export = |session: &StreamSession, context: &[u8], out: &mut [u8]| {
+        session.export(b"label", context, out).expect("alive");
+    };
+    export(&pair.initiator, b"context", &mut a);
+    export(&pair.responder, b"context", &mut b);
     assert_eq!(a, b);
-    pair.responder.export(b"label", b"other", &mut b);
+    export(&pair.responder, b"other", &mut b);
     assert_ne!(a, b);
 }
 
@@ -55,6 +58,49 @@ fn a_flipped_bit_poisons_the_stream() {
     out[5] ^= 1;
     let failed = pair.responder.receive(now(1), &mut out, &mut Vec::new());
     assert_eq!(failed.expect_err("does not open"), Error::Authentication);
+}
+
+#[test]
+fn after_an_error_nothing_is_opened_sealed_or_exported_any_more() {
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 5] = [
+        ("a flipped byte", |frame| frame[7] ^= 1),
+        ("a cut frame", |frame| frame.truncate(9)),
+        ("an empty frame", |frame| frame.truncate(2)),
+        ("an unknown kind", |frame| frame[2] |= 3),
+        ("another type", |frame| frame[2] = 0x10),
+    ];
+    for (what, damage) in damages {
+        let mut pair = StreamPair::default();
+        let mut genuine = Vec::new();
+        pair.initiator
+            .send(now(1), b"data", &mut genuine)
+            .expect("may send");
+        let mut damaged = genuine.clone();
+        damage(&mut damaged);
+        let mut out = Vec::new();
+        let responder = &mut pair.responder;
+        let failed = responder.receive(now(1), &mut damaged, &mut out);
+        let error = failed.expect_err(what);
+        // The genuine frame comes too late, as does everything else.
+        let again = responder.receive(now(1), &mut genuine, &mut out);
+        assert_eq!(again, Err(error), "{what}");
+        assert_eq!(responder.send(now(1), b"x", &mut out), Err(error), "{what}");
+        assert_eq!(responder.send_in_place(now(1), &mut [0; 32]), Err(error));
+        assert_eq!(
+            responder.close(now(1), CloseReason::Done, &mut out),
+            Err(error)
+        );
+        assert_eq!(responder.export(b"l", b"c", &mut [0; 8]), Err(error));
+        assert_eq!(responder.end(), Err(error));
+        assert_eq!(
+            responder.handle_timeout(now(2), &mut out),
+            Due::Ended(error)
+        );
+        assert!(!responder.is_confirmed() && !responder.is_held());
+        assert!(out.is_empty(), "{what}: something was sealed");
+        assert_eq!(responder.peer().entity().as_str(), support::INITIATOR);
+    }
 }
 
 #[test]
@@ -144,11 +190,28 @@ fn the_timeout_closes_before_the_hard_limit_and_says_why() {
         .expect("valid");
     let mut pair = StreamPair::with_policy(policy);
     let mut out = Vec::new();
-    let due = refpoint_association::Now {
-        monotonic: pair.initiator.next_timeout(),
-        ..now(0)
+    // Nobody brings what a refresh needs, so that none comes about.
+    let mut asked = 0;
+    let due = loop {
+        let due = refpoint_association::Now {
+            monotonic: pair.initiator.next_timeout(),
+            ..now(0)
+        };
+        match pair.initiator.handle_timeout(due, &mut out) {
+            Due::Ended(error) => {
+                assert_eq!(error, Error::Limit("time"));
+                break due;
+            }
+            Due::Refresh => asked += 1,
+            Due::Later => {}
+        }
     };
-    assert!(pair.initiator.handle_timeout(due, &mut out));
+    assert_eq!(due.monotonic, Duration::from_millis(86_399));
+    assert!((1..4).contains(&asked), "asked for a refresh {asked} times");
+    assert_eq!(
+        pair.initiator.send(due, b"late", &mut Vec::new()),
+        Err(Error::Limit("time"))
+    );
     let closed = pair
         .responder
         .receive(due, &mut out, &mut Vec::new())

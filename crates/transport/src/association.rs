@@ -1,6 +1,6 @@
 use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::Waker;
-use core::time::Duration;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use refpoint_association::{Authenticated, CloseReason, StreamSession};
@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 /// A handle of an association: who is at the other end now, whether it still holds, and a way to end it.
 ///
 /// All clones are the same association. It is what a tonic service finds in the extensions of its requests, captured
-/// once per connection; since the handle is shared, a renewal, a revocation or the end shows in it all the same.
+/// once per connection; since the handle is shared, a refresh, a revocation or the end shows in it all the same.
 ///
 /// ```
 /// # use refpoint_transport::Association;
@@ -24,7 +24,9 @@ pub struct Association(Arc<Shared>);
 
 struct Shared {
     authenticated: RwLock<Authenticated>,
-    renewal: Duration,
+    refreshes: AtomicU64,
+    /// Someone wants a refresh.
+    renewing: AtomicBool,
     ending: OnceLock<CloseReason>,
     closed: watch::Sender<bool>,
     wakers: Mutex<[Option<Waker>; 2]>,
@@ -43,22 +45,19 @@ pub(crate) enum Side {
 impl Association {
     /// The association on a stream.
     pub(crate) fn of_stream(session: &StreamSession) -> Self {
-        Self::new(session.peer().clone(), session.renewal(), None)
+        Self::new(session.peer().clone(), None)
     }
 
     /// The associations with a peer on datagrams, each succeeding the one before.
     pub(crate) fn of_datagrams(peer: Authenticated, carrier: mpsc::UnboundedSender<Self>) -> Self {
-        Self::new(peer, Duration::MAX, Some(carrier))
+        Self::new(peer, Some(carrier))
     }
 
-    fn new(
-        peer: Authenticated,
-        renewal: Duration,
-        carrier: Option<mpsc::UnboundedSender<Self>>,
-    ) -> Self {
+    fn new(peer: Authenticated, carrier: Option<mpsc::UnboundedSender<Self>>) -> Self {
         Self(Arc::new(Shared {
             authenticated: RwLock::new(peer),
-            renewal,
+            refreshes: AtomicU64::new(0),
+            renewing: AtomicBool::new(false),
             ending: OnceLock::new(),
             closed: watch::Sender::new(false),
             wakers: Mutex::default(),
@@ -67,7 +66,7 @@ impl Association {
         }))
     }
 
-    /// What the handshake proved, the latest one if the association was renewed.
+    /// What the handshake proved, the latest one if the association was refreshed.
     #[must_use]
     pub fn authenticated(&self) -> Authenticated {
         let current = &self.0.authenticated;
@@ -115,15 +114,29 @@ impl Association {
         let _ = closed.wait_for(|closed| *closed).await;
     }
 
-    /// The instant, in this crate's monotonic time, by which a new association should take the place of this one.
-    pub(crate) fn renewal(&self) -> Duration {
-        self.0.renewal
+    /// How often a newer association has taken its place, under the same handle: on streams by a refresh inside it, on
+    /// datagrams in whatever way.
+    #[must_use]
+    pub fn refreshes(&self) -> u64 {
+        self.0.refreshes.load(Ordering::Relaxed)
     }
 
-    /// A newer association has taken its place, under the same handle.
+    /// A newer association has taken its place.
     pub(crate) fn succeed(&self, peer: Authenticated) {
         let current = &self.0.authenticated;
         *current.write().unwrap_or_else(PoisonError::into_inner) = peer;
+        self.0.refreshes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Asks whoever reads from its stream for a refresh.
+    pub(crate) fn renew(&self) {
+        self.0.renewing.store(true, Ordering::Relaxed);
+        self.wake_side(Side::Read);
+    }
+
+    /// Whether someone has asked for a refresh: once for each time.
+    pub(crate) fn takes_renewal(&self) -> bool {
+        self.0.renewing.load(Ordering::Relaxed) && self.0.renewing.swap(false, Ordering::Relaxed)
     }
 
     /// Whether its carrier knows by itself when its credential goes.
@@ -159,6 +172,11 @@ impl Association {
     pub(crate) fn wake(&self) {
         let wakers = core::mem::take(&mut *self.wakers());
         wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    pub(crate) fn wake_side(&self, side: Side) {
+        let waker = self.wakers()[side as usize].take();
+        waker.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn downgrade(&self) -> WeakAssociation {

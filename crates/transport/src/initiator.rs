@@ -1,4 +1,3 @@
-use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +7,7 @@ use refpoint_primitive::Failure;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
@@ -16,7 +15,7 @@ use tonic::{Code, Request, Status, Streaming};
 use crate::connector::host_and_port;
 use crate::handler::Shared as SharedHandler;
 use crate::limits::{CONNECTION_WINDOW, FRAME_SIZE, STREAM_WINDOW};
-use crate::{Association, Connector, Error, Limits, SecureStream, Service, clock, entropy};
+use crate::{Association, Connector, Error, Limits, SecureStream, Service};
 
 mod serving;
 
@@ -154,66 +153,33 @@ struct Driver<S: Service> {
     handler: SharedHandler<S>,
 }
 
-/// The association in use, seen from the driver.
-struct Current {
-    serving: tokio::task::Id,
-    renewal: Duration,
-    retire: watch::Sender<bool>,
-}
-
 impl<S: Service> Driver<S> {
-    /// Make an association; put it in the place of the one before; serve until it is over or a new one is due; again.
+    /// Make an association; serve until it is over (a refresh inside it is none of this driver's business); again.
     async fn run(self) {
         let mut stop = self.shared.stop.subscribe();
+        // A task of its own, so that a handler that panics ends no more than the association.
         let mut servings = JoinSet::new();
-        let mut current: Option<Current> = None;
-        let mut due = None;
         loop {
-            if due.is_none_or(|due| due <= clock::monotonic()) {
-                let is_over = |id| {
-                    current
-                        .as_ref()
-                        .is_some_and(|current| current.serving == id)
-                };
-                let establishing = self.establish();
-                tokio::select! {
-                    established = establishing => match established {
-                        Ok((generation, asked)) => {
-                            let next = self.serve(&generation, asked, &mut servings);
-                            due = Some(next.renewal);
-                            if let Some(retired) = current.replace(next) {
-                                retired.retire.send_replace(true);
-                            }
-                            self.shared.state.send_replace(State::Up(generation));
-                        }
-                        Err(failure) if current.is_none() => {
-                            self.shared.state.send_replace(State::Down(failure));
-                        }
-                        Err(_) => {}
-                    },
-                    Some(ended) = servings.join_next_with_id() => if is_over(id(&ended)) {
-                        current = None;
-                        self.shared.state.send_replace(State::Connecting);
-                    },
-                    _ = stop.wait_for(|stop| *stop) => break,
-                }
-                continue;
-            }
-            let wait = due.unwrap_or_default().saturating_sub(clock::monotonic());
-            tokio::select! {
-                () = sleep(wait) => {}
-                Some(ended) = servings.join_next_with_id() => {
-                    if current.as_ref().is_some_and(|current| current.serving == id(&ended)) {
-                        current = None;
-                        due = None;
-                        self.shared.state.send_replace(State::Connecting);
-                    }
-                }
+            let established = tokio::select! {
+                established = self.establish() => established,
                 _ = stop.wait_for(|stop| *stop) => break,
+            };
+            match established {
+                Ok((generation, asked)) => {
+                    servings.spawn(self.serving(&generation).run(asked, stop.clone()));
+                    self.shared.state.send_replace(State::Up(generation));
+                    tokio::select! {
+                        _ = servings.join_next() => {}
+                        _ = stop.wait_for(|stop| *stop) => break,
+                    }
+                    self.shared.state.send_replace(State::Connecting);
+                }
+                Err(failure) => {
+                    self.shared.state.send_replace(State::Down(failure));
+                }
             }
         }
         self.shared.state.send_replace(State::Stopped);
-        drop(current);
         while servings.join_next().await.is_some() {}
     }
 
@@ -253,40 +219,14 @@ impl<S: Service> Driver<S> {
         Ok((generation, asked))
     }
 
-    fn serve(
-        &self,
-        generation: &Generation<S>,
-        asked: Streaming<S::Asked>,
-        servings: &mut JoinSet<()>,
-    ) -> Current {
-        let (retire, retired) = watch::channel(false);
-        let serving = Serving {
+    fn serving(&self, generation: &Generation<S>) -> Serving<S> {
+        Serving {
             handler: self.handler.clone(),
             association: generation.association.clone(),
             served: generation.served.clone(),
             limits: self.shared.limits,
-        };
-        Current {
-            renewal: renewal(&generation.association),
-            serving: servings.spawn(serving.run(asked, retired)).id(),
-            retire,
         }
     }
-}
-
-fn id(ended: &Result<(tokio::task::Id, ()), tokio::task::JoinError>) -> tokio::task::Id {
-    match ended {
-        Ok((id, ())) => *id,
-        Err(error) => error.id(),
-    }
-}
-
-/// When to make the next association: at a random time in the second half of what is left until it is due (rule L2).
-fn renewal(association: &Association) -> Duration {
-    let now = clock::monotonic();
-    let half = association.renewal().saturating_sub(now) / 2;
-    let part = (half.as_nanos() * u128::from(entropy::draw())) >> 32;
-    now + half + Duration::from_nanos(u64::try_from(part).unwrap_or(u64::MAX))
 }
 
 fn endpoint(target: &Uri, limits: &Limits) -> Endpoint {

@@ -82,7 +82,7 @@ impl Keyring {
     }
 
     /// Changes it, then closes every association whose very credential is not in the table any more. An association
-    /// whose credential stays keeps what it was made with until it is renewed.
+    /// whose credential stays keeps what it was made with until it is refreshed.
     pub fn update<R>(&self, change: impl FnOnce(&mut Local, &mut Credentials) -> R) -> R {
         let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
         let Table { local, credentials } = &mut *table;
@@ -145,6 +145,18 @@ impl Keyring {
         }
         self.list(association);
         Ok(())
+    }
+
+    /// Another association has succeeded one that was admitted. If its credential is gone meanwhile, it is closed.
+    pub(crate) fn succeed(&self, association: &Association, peer: Authenticated) {
+        // As in `admit`: a revocation comes before, and is seen here, or after, and finds the new credential.
+        let table = self.table();
+        let is_held = holds(&table.credentials, &peer);
+        association.succeed(peer);
+        drop(table);
+        if !is_held {
+            association.close(CloseReason::Revoked);
+        }
     }
 
     /// Lists an association for [`Keyring::close`]; a revocation is its carrier's to notice.

@@ -15,8 +15,8 @@ use crate::{Association, Connector, Error, Limits, Service};
 
 /// A peer that can be asked over an association, whoever made it.
 ///
-/// The initiator's end ([`Link::connect`]) makes the association, keeps it, and makes the next one when it breaks or is
-/// due for renewal. The responder's end comes from [`Links`](crate::Links) and lives as long as its association. All
+/// The initiator's end ([`Link::connect`]) makes the association, keeps it, and makes the next one when it breaks; what
+/// keeps it from ending by its age is a refresh inside it. The responder's end comes from [`Links`](crate::Links) and lives as long as its association. All
 /// clones are the same link; the initiator's ends when the last is dropped.
 pub struct Link<S: Service>(Arc<Inner<S>>);
 
@@ -127,6 +127,14 @@ impl<S: Service> Link<S> {
         match &self.0.way {
             Way::Initiating(initiating) => initiating.association(),
             Way::Responding(responding) => responding.ready().ok(),
+        }
+    }
+
+    /// Asks for a refresh now, before its time: fresh keys inside the association in use, if there is one. Nothing that
+    /// is under way notices.
+    pub fn renew(&self) {
+        if let Some(association) = self.association() {
+            association.renew();
         }
     }
 

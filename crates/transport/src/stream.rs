@@ -2,24 +2,24 @@ use core::fmt;
 use core::ops::Range;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use core::time::Duration;
 use std::io::{self, IoSlice};
 
 use refpoint_association::{CloseReason, Error, Opened, StreamSession};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
 use crate::association::{Association, Side};
-use crate::clock;
 use crate::error::stream_error;
 use crate::frames::Frames;
+use crate::{Keyring, clock};
 
 mod handshake;
 mod outbound;
+mod upkeep;
 
 pub use handshake::{accept, connect};
 use outbound::Outbound;
+use upkeep::Upkeep;
 
 /// A byte stream inside an association, over any byte stream.
 ///
@@ -38,17 +38,22 @@ use outbound::Outbound;
 /// **Shutdown** flushes and sends the authenticated close. It ends the association: the peer cannot write any more once
 /// it has read it. Dropping the stream without it is, for the peer, a truncation.
 ///
-/// The association's time limit closes the stream by itself, as do [`Association::close`] and a revocation
+/// **Refreshes** happen by themselves inside the stream, in reads and, while data wait for one, in writes: new keys by a
+/// fresh Diffie-Hellman, before the association's time, bytes or messages are used up. Users see nothing of it but
+/// [`Association::refreshes`]. An end that is never read from refreshes nothing, and ends at its limits.
+///
+/// The association's limits close the stream by itself, as do [`Association::close`] and a revocation
 /// ([`Keyring::update`](crate::Keyring::update)).
 pub struct SecureStream<IO> {
     io: IO,
     session: StreamSession,
     association: Association,
+    keyring: Keyring,
     frames: Frames,
     /// What was opened in `frames` and not read yet.
     plain: Range<usize>,
     outbound: Outbound,
-    timer: Pin<Box<Sleep>>,
+    upkeep: Upkeep,
     state: State,
 }
 
@@ -63,17 +68,16 @@ enum State {
 }
 
 impl<IO> SecureStream<IO> {
-    fn new(io: IO, session: StreamSession, frames: Frames, outbound: Outbound) -> Self {
-        let association = Association::of_stream(&session);
-        let wait = until(session.next_timeout());
+    fn new(io: IO, session: StreamSession, frames: Frames, keyring: Keyring) -> Self {
         Self {
             io,
+            association: Association::of_stream(&session),
+            upkeep: Upkeep::new(session.next_timeout()),
             session,
-            association,
+            keyring,
             frames,
             plain: 0..0,
-            outbound,
-            timer: Box::pin(tokio::time::sleep(wait)),
+            outbound: Outbound::default(),
             state: State::Open,
         }
     }
@@ -90,12 +94,15 @@ impl<IO> SecureStream<IO> {
         &self.io
     }
 
-    /// Key material that both ends can derive and nobody else.
-    pub fn export(&self, label: &[u8], context: &[u8], out: &mut [u8]) {
-        self.session.export(label, context, out);
+    /// Key material that both ends can derive and nobody else, until the next refresh.
+    ///
+    /// # Errors
+    /// Why the association has failed.
+    pub fn export(&self, label: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), Error> {
+        self.session.export(label, context, out)
     }
 
-    /// How often the keys of both directions were ratcheted: those of this end's, those of the peer's.
+    /// How often the keys of both directions were ratcheted since the last refresh: this end's, the peer's.
     #[must_use]
     pub const fn epochs(&self) -> (u64, u64) {
         self.session.epochs()
@@ -107,10 +114,6 @@ impl<IO> SecureStream<IO> {
         self.association.wake();
         stream_error(error)
     }
-}
-
-fn until(monotonic: Duration) -> Duration {
-    monotonic.saturating_sub(clock::monotonic())
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> SecureStream<IO> {
@@ -144,54 +147,65 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> SecureStream<IO> {
         }
     }
 
-    /// Before waiting: what else may wake, and whether it has.
-    fn poll_end(&mut self, cx: &mut Context<'_>, side: Side) -> Poll<io::Error> {
-        self.association.register(side, cx.waker());
-        if let Err(error) = self.check(cx) {
-            return Poll::Ready(error);
-        }
-        if matches!(side, Side::Write) {
-            return Poll::Pending;
-        }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            let sealed = self.outbound.sealed();
-            if self.session.handle_timeout(clock::present(), sealed) {
-                let _ = self.outbound.poll_send(&mut self.io, cx);
-                return Poll::Ready(self.fail(Error::Limit("time")));
-            }
-            // The system's suspended time counts for the association, not for timers: look again.
-            let wait = until(self.session.next_timeout()).max(Duration::from_millis(1));
-            let due = tokio::time::Instant::now() + wait;
-            self.timer.as_mut().reset(due);
-        }
-        Poll::Pending
-    }
-
-    /// Hands out what is opened, opening what has arrived, up to the peer's authenticated end.
-    fn deliver(&mut self, buf: &mut ReadBuf<'_>) -> Result<Option<CloseReason>, Error> {
+    /// Hands out what is opened, opening what has arrived.
+    fn deliver(&mut self, buf: &mut ReadBuf<'_>) -> Result<(), Error> {
         loop {
             let count = self.plain.len().min(buf.remaining());
             let next = self.plain.start + count;
             buf.put_slice(self.frames.bytes(self.plain.start..next));
             self.plain.start = next;
-            if buf.remaining() == 0 {
-                return Ok(None);
-            }
-            let Some(range) = self.frames.next_range()? else {
-                return Ok(None);
-            };
-            let frame = self.frames.bytes(range.clone());
-            let base = frame.as_ptr().addr();
-            let now = clock::present();
-            match self.session.receive(now, frame, self.outbound.sealed())? {
-                Opened::Data(data) => {
-                    let start = range.start + (data.as_ptr().addr() - base);
-                    self.plain = start..start + data.len();
-                }
-                Opened::Closed(reason) => return Ok(Some(reason)),
-                Opened::Control | Opened::RenewNow => {}
+            if buf.remaining() == 0 || !self.open_next()? {
+                return Ok(());
             }
         }
+    }
+
+    /// Opens the next frame that has arrived, up to the peer's authenticated end; false when there is none. What was
+    /// opened before must have been handed out.
+    fn open_next(&mut self) -> Result<bool, Error> {
+        if let State::Ended(_) = self.state {
+            return Ok(false);
+        }
+        let Some(range) = self.frames.next_range()? else {
+            return Ok(false);
+        };
+        let frame = self.frames.bytes(range.clone());
+        let base = frame.as_ptr().addr();
+        let now = clock::present();
+        let unsent = self.outbound.unsent();
+        let was_held = self.session.is_held();
+        match self.session.receive(now, frame, self.outbound.sealed())? {
+            Opened::Data(data) => {
+                let start = range.start + (data.as_ptr().addr() - base);
+                self.plain = start..start + data.len();
+            }
+            Opened::Closed(reason) => {
+                self.state = State::Ended(reason);
+                self.association.mark_closed();
+            }
+            Opened::Refresh => self.refresh(),
+            Opened::Refreshed => self.refreshed(),
+            Opened::Control => {}
+        }
+        if was_held && !self.session.is_held() {
+            self.association.wake_side(Side::Write);
+        }
+        self.note_owed(unsent);
+        self.keep(now.monotonic)?;
+        Ok(true)
+    }
+
+    /// Reads from the stream below.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut arrived = ReadBuf::new(self.frames.spare());
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut arrived))?;
+        Poll::Ready(match arrived.filled().len() {
+            0 => Err(self.fail(Error::Truncated)),
+            count => {
+                self.frames.filled(count);
+                Ok(())
+            }
+        })
     }
 }
 
@@ -208,30 +222,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for SecureStream<IO> {
         this.check(cx)?;
         let before = buf.filled().len();
         loop {
-            match this.deliver(buf) {
-                Ok(None) => {}
-                Ok(Some(reason)) => {
-                    this.state = State::Ended(reason);
-                    this.association.mark_closed();
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) => {
-                    let error = this.fail(error);
-                    // What came before is handed over first; the error stays.
-                    let has_some = buf.filled().len() > before;
-                    return Poll::Ready(if has_some { Ok(()) } else { Err(error) });
-                }
+            let delivered = this.deliver(buf);
+            this.poll_owed(cx);
+            if let Err(error) = delivered {
+                let error = this.fail(error);
+                // What came before is handed over first; the error stays.
+                let has_some = buf.filled().len() > before;
+                return Poll::Ready(if has_some { Ok(()) } else { Err(error) });
             }
-            if buf.filled().len() > before || buf.remaining() == 0 {
+            let has_ended = matches!(this.state, State::Ended(_));
+            if has_ended || buf.filled().len() > before || buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
-            let mut arrived = ReadBuf::new(this.frames.spare());
-            match Pin::new(&mut this.io).poll_read(cx, &mut arrived) {
-                Poll::Ready(Ok(())) => match arrived.filled().len() {
-                    0 => return Poll::Ready(Err(this.fail(Error::Truncated))),
-                    count => this.frames.filled(count),
-                },
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            match this.poll_fill(cx) {
+                Poll::Ready(filled) => filled?,
                 Poll::Pending => return this.poll_end(cx, Side::Read).map(Err),
             }
         }
@@ -249,6 +253,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> SecureStream<IO> {
             if !self.outbound.has_staged() {
                 return Poll::Ready(Ok(()));
             }
+            ready!(self.poll_held(cx))?;
             if let Err(error) = self.outbound.seal_staged(&mut self.session) {
                 return Poll::Ready(Err(self.fail(error)));
             }
@@ -273,13 +278,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<IO> {
         let this = self.get_mut();
         this.check(cx)?;
         this.may_write()?;
+        this.upkeep.writes();
         let is_blocked = this.outbound.is_waiting() && this.poll_send(cx)?.is_pending();
         if is_blocked && this.outbound.is_full() {
             return Poll::Pending;
         }
-        let accepted = match this.outbound.accept(&mut this.session, slices, is_blocked) {
-            Ok(accepted) => accepted,
-            Err(error) => return Poll::Ready(Err(this.fail(error))),
+        let is_empty = slices.iter().all(|slice| slice.is_empty());
+        let accepted = loop {
+            match this
+                .outbound
+                .accept(&mut this.session, slices, is_blocked)
+                .and_then(|accepted| this.keep_usage().map(|()| accepted))
+            {
+                Ok(0) if !is_empty => ready!(this.poll_held(cx))?,
+                Ok(accepted) => break accepted,
+                Err(error) => return Poll::Ready(Err(this.fail(error))),
+            }
         };
         if !is_blocked {
             // What the stream below does not take now waits.
@@ -295,6 +309,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<IO> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.check(cx)?;
+        this.upkeep.writes();
         ready!(this.poll_send(cx))?;
         Pin::new(&mut this.io).poll_flush(cx)
     }
@@ -305,6 +320,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<IO> {
             return Pin::new(&mut this.io).poll_shutdown(cx);
         }
         this.check(cx)?;
+        this.upkeep.writes();
         ready!(this.poll_send(cx))?;
         // Past a limit the stream just ends, which the peer reports. The second time there is nothing to do.
         if this

@@ -1,4 +1,4 @@
-//! Links: requests both ways in one association, bounds, reconnection, renewal, revocation.
+//! Links: requests both ways in one association, bounds, reconnection, revocation.
 
 #[path = "support/support.rs"]
 mod support;
@@ -7,7 +7,6 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use refpoint_association::Policy;
 use refpoint_keys::ReferencePoint;
 use refpoint_primitive::{
     Failure, Header, Headers, HttpRequest, HttpResponse, RequestMessage, ResponseMessage,
@@ -373,31 +372,6 @@ async fn a_link_comes_back_after_the_peer_was_gone() {
     assert_eq!(body_of(answer.await), b"//sp.example.com/id-mn:after");
     assert!(there.association() != first);
     drop(again);
-}
-
-#[tokio::test]
-async fn a_link_is_renewed_before_its_association_ends_and_loses_no_request() {
-    let setting = Setting {
-        policy: Policy::default()
-            .with_lifetime(Duration::from_secs(2))
-            .expect("valid")
-            .with_minimum_lifetime(Duration::from_secs(1)),
-        ..Setting::default()
-    };
-    let running = serve(&setting, LOOPBACKS[0], echo, Limits::default()).await;
-    let there = link(&setting, running.address, echo, Limits::default());
-    let first = there.ready().await.expect("up");
-    in_time(async {
-        while there.association().as_ref() == Some(&first) || !first.is_closed() {
-            let answer = there.exchange(request(b"on".into())).await;
-            answer.expect("no request is lost");
-            let back = running.links.find(&id(GATEWAY)).expect("always one");
-            back.exchange(request(b"and back".into()))
-                .await
-                .expect("nor here");
-        }
-    })
-    .await;
 }
 
 #[tokio::test]

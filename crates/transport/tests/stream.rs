@@ -3,10 +3,9 @@
 #[path = "support/support.rs"]
 mod support;
 
-use core::time::Duration;
 use std::io::{ErrorKind, IoSlice};
 
-use refpoint_association::{CloseReason, Error, Policy};
+use refpoint_association::{CloseReason, Error};
 use refpoint_keys::{Profile, ReferencePoint};
 use refpoint_transport::{association_error, connect};
 use support::{LOOPBACKS, Setting, associate, in_time, secure_pair, tcp_pair};
@@ -72,8 +71,8 @@ async fn both_ends_know_each_other_and_export_the_same_key() {
     assert_eq!(at_b.entity.as_str(), support::GATEWAY);
     assert_eq!(at_a.point, ReferencePoint::Y);
     let (mut x, mut y) = ([0; 32], [1; 32]);
-    a.export(b"label", b"", &mut x);
-    b.export(b"label", b"", &mut y);
+    a.export(b"label", b"", &mut x).expect("alive");
+    b.export(b"label", b"", &mut y).expect("alive");
     assert_eq!(x, y);
 }
 
@@ -292,12 +291,10 @@ async fn a_revocation_closes_its_own_associations_only() {
 }
 
 #[tokio::test]
-async fn the_time_limit_closes_the_stream() {
+async fn the_end_of_the_key_closes_the_stream() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let setting = Setting {
-        policy: Policy::default()
-            .with_lifetime(Duration::from_secs(1))
-            .expect("valid")
-            .with_minimum_lifetime(Duration::from_secs(1)),
+        expires: now.expect("after 1970").as_secs() + 2,
         ..Setting::default()
     };
     let (mut a, mut b) = secure_pair(&setting).await;

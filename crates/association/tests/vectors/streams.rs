@@ -60,11 +60,13 @@ fn check(file: &Value, case: &Value, parties: Parties) {
     let export = &case["export"];
     for session in [&initiator, &responder] {
         let mut value = vec![0; bytes(&export["value"]).len()];
-        session.export(
-            &bytes(&export["label"]),
-            &bytes(&export["context"]),
-            &mut value,
-        );
+        session
+            .export(
+                &bytes(&export["label"]),
+                &bytes(&export["context"]),
+                &mut value,
+            )
+            .expect("alive");
         assert_eq!(value, bytes(&export["value"]));
     }
     let mut answer = Some(confirm);

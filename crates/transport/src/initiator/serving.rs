@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tonic::Streaming;
 
 use crate::handler::Shared;
@@ -18,20 +18,9 @@ pub(super) struct Serving<S: Service> {
 }
 
 impl<S: Service> Serving<S> {
-    /// Until the responder or the association ends, or a while after this one is retired.
-    pub(super) async fn run(
-        self,
-        mut asked: Streaming<S::Asked>,
-        mut retired: watch::Receiver<bool>,
-    ) {
+    /// Until the responder or the association ends, or the link stops.
+    pub(super) async fn run(self, mut asked: Streaming<S::Asked>, mut stop: watch::Receiver<bool>) {
         let places = Arc::new(Semaphore::new(self.limits.in_flight));
-        let retiring = async {
-            // A new association has taken over: what was sent before may still arrive. Dropped: the link ends.
-            if retired.wait_for(|retired| *retired).await.is_ok() {
-                sleep(self.limits.patience).await;
-            }
-        };
-        tokio::pin!(retiring);
         loop {
             // No place, no next request: it waits at the responder, and its asker is told when too many do.
             let Ok(place) = places.clone().acquire_owned().await else {
@@ -40,7 +29,8 @@ impl<S: Service> Serving<S> {
             let message = tokio::select! {
                 message = asked.message() => message,
                 () = self.association.closed() => break,
-                () = &mut retiring => break,
+                // Gone: the link is.
+                _ = stop.wait_for(|stop| *stop) => break,
             };
             match message.map(|message| message.map(S::read_asked)) {
                 Ok(Some(Some(FromResponder::Request(exchange, request)))) => {

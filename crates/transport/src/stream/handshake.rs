@@ -5,7 +5,7 @@ use refpoint_association::{SessionLabel, StreamSession};
 use refpoint_wire::FRAME_HEADER;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{Outbound, SecureStream};
+use super::SecureStream;
 use crate::frames::{Frames, LARGEST_RECORD};
 use crate::{Error, Keyring, clock, entropy};
 
@@ -85,7 +85,7 @@ fn finish<IO>(
     mut frames: Frames,
 ) -> Result<SecureStream<IO>, Error> {
     frames.limit(LARGEST_RECORD);
-    let stream = SecureStream::new(io, session, frames, Outbound::default());
+    let stream = SecureStream::new(io, session, frames, keyring.clone());
     keyring.admit(stream.association())?;
     Ok(stream)
 }

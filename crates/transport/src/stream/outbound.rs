@@ -36,12 +36,13 @@ impl Outbound {
 
     /// Whether nothing can be accepted before something was sent.
     pub(super) const fn is_full(&self) -> bool {
-        self.sealed.len() - self.sent >= MOST_WAITING
+        self.unsent() >= MOST_WAITING
     }
 
     /// Takes as much of `slices` as there is room for. Nothing may wait unless `is_blocked`.
     ///
     /// What is small and in parts, or has to wait anyway, is gathered; the rest is sealed where it will be sent from.
+    /// While the session holds data back until it is refreshed, nothing may be accepted.
     pub(super) fn accept(
         &mut self,
         session: &mut StreamSession,
@@ -57,6 +58,9 @@ impl Outbound {
             return Ok(total);
         }
         self.seal_staged(session)?;
+        if self.has_staged() {
+            return Ok(0);
+        }
         let mut accepted = 0;
         for chunk in slices
             .iter()
@@ -67,17 +71,17 @@ impl Outbound {
             }
             match session.send(clock::present(), chunk, &mut self.sealed) {
                 Ok(()) => accepted += chunk.len(),
-                // What was accepted is reported; the next call fails again.
-                Err(_) if accepted > 0 => break,
+                // What was accepted is reported; the next call fails again, or waits.
+                Err(_) if accepted > 0 || session.is_held() => break,
                 Err(error) => return Err(error),
             }
         }
         Ok(accepted)
     }
 
-    /// Makes a record of what is staged.
+    /// Makes a record of what is staged, unless the session holds data back.
     pub(super) fn seal_staged(&mut self, session: &mut StreamSession) -> Result<(), Error> {
-        if self.has_staged() {
+        if self.has_staged() && !session.is_held() {
             session.send(clock::present(), &self.staged, &mut self.sealed)?;
             self.staged.clear();
         }
@@ -91,6 +95,11 @@ impl Outbound {
         reason: CloseReason,
     ) -> Result<(), Error> {
         session.close(clock::present(), reason, &mut self.sealed)
+    }
+
+    /// How many bytes are sealed and not sent.
+    pub(super) const fn unsent(&self) -> usize {
+        self.sealed.len() - self.sent
     }
 
     /// Writes what is sealed.

@@ -34,6 +34,8 @@ pub struct Setting {
     pub key_id: Vec<u8>,
     pub initiator: &'static str,
     pub responder: &'static str,
+    /// The end of the key's validity, in seconds since 1970.
+    pub expires: u64,
 }
 
 impl Default for Setting {
@@ -46,6 +48,7 @@ impl Default for Setting {
             key_id: b"k1".to_vec(),
             initiator: GATEWAY,
             responder: CORE,
+            expires: u64::MAX / 2,
         }
     }
 }
@@ -64,7 +67,7 @@ impl Setting {
     }
 
     pub fn credential(&self, local: &str, peer: &str) -> Credential {
-        let validity = Validity::until(UtcTime::from_secs(u64::MAX / 2));
+        let validity = Validity::until(UtcTime::from_secs(self.expires));
         let key_id = KeyId::new(&self.key_id).expect("a valid key id");
         let (a, b) = (id(self.initiator), id(self.responder));
         let key = ConnectionKey::from_bytes(self.key, key_id, self.point, &a, &b, validity);

@@ -1,0 +1,174 @@
+use alloc::{sync::Arc, vec::Vec};
+
+use rand_core::CryptoRng;
+use refpoint_wire::{Carriage, Control, Packet, RecordKind, SessionLabel};
+
+use super::{StreamSession, framing::frame, running::Running};
+use crate::{
+    Backend, Credential, CredentialId, Credentials, Error, Local, Now,
+    negotiation::{Agreement, Context, Offer, Request, Wanted},
+};
+
+/// The most bytes of a handshake packet on a stream.
+const MAX_HANDSHAKE: usize = 1024;
+
+/// What a handshake on a stream has in common with the next one; `binding` is of the association
+/// inside which it runs, if it does (rule L1).
+pub(super) const fn context<'a>(
+    local: &'a Local,
+    backend: Backend,
+    binding: Option<&'a [u8; 32]>,
+) -> Context<'a> {
+    Context {
+        local,
+        backend,
+        carriage: Carriage::Stream,
+        binding,
+    }
+}
+
+/// Reads an Initiate and makes the Respond; in `known`, for a stranger too (rule H3).
+pub(super) fn respond(
+    context: &Context<'_>,
+    credentials: &Credentials,
+    packet: &[u8],
+    now: Now,
+    rng: &mut dyn CryptoRng,
+) -> Result<(Vec<u8>, Option<Agreement>), Error> {
+    if packet.len() > MAX_HANDSHAKE {
+        return Err(Error::TooLarge {
+            size: packet.len(),
+            limit: MAX_HANDSHAKE,
+        });
+    }
+    let Packet::Initiate(initiate) = Packet::parse(packet)? else {
+        return Err(Error::Unexpected);
+    };
+    if initiate.header.index.is_some() || initiate.header.cookie.is_some() {
+        return Err(Error::Unexpected);
+    }
+    Request::receive(context, credentials, &initiate, now, rng)?.respond(context, None, now)
+}
+
+/// The Noise message of a Respond.
+pub(super) fn respond_message(packet: &[u8]) -> Result<&[u8], Error> {
+    match Packet::parse(packet)? {
+        Packet::Respond {
+            index: None,
+            message,
+        } => Ok(message),
+        _ => Err(Error::Unexpected),
+    }
+}
+
+/// The content of a confirming record: the grant for a peer without a clock, if it needs one.
+pub(super) fn confirmation(agreement: &Agreement) -> Control {
+    let owed = agreement.owes_grant.then_some(agreement.remaining);
+    Control {
+        remaining: owed.flatten(),
+        ..Control::default()
+    }
+}
+
+/// Where in its window an initiator renews: a uniformly random part of 2^32.
+pub(super) fn draw_fraction(rng: &mut dyn CryptoRng) -> u32 {
+    let mut random = [0; 4];
+    rng.fill_bytes(&mut random);
+    u32::from_be_bytes(random)
+}
+
+/// The initiating end before the answer.
+#[derive(Debug)]
+pub struct StreamInitiator {
+    local: Local,
+    backend: Backend,
+    offer: Offer,
+    since: u64,
+    renewal: u32,
+}
+
+impl StreamInitiator {
+    /// Appends the framed Initiate to `out`.
+    ///
+    /// # Errors
+    /// When the credential does not allow it, is incomplete or has expired.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a different thing of the caller's"
+    )]
+    pub fn new(
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        local: &Local,
+        backend: Backend,
+        (id, credential): (CredentialId, Arc<Credential>),
+        session: SessionLabel,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        let wanted = Wanted {
+            credential,
+            id,
+            session,
+        };
+        let context = context(local, backend, None);
+        let offer = Offer::new(&context, wanted, None, None, now, rng)?;
+        frame(&offer.packet, out)?;
+        Ok(Self {
+            local: local.clone(),
+            backend,
+            offer,
+            since: now.millis(),
+            renewal: draw_fraction(rng),
+        })
+    }
+
+    /// Reads the Respond (a frame's content), and appends the confirming record to `out`.
+    ///
+    /// # Errors
+    /// [`Error::Authentication`] when it does not open, [`Error::Expired`] when neither end has a
+    /// clock. The stream is of no use after an error.
+    pub fn receive(
+        mut self,
+        now: Now,
+        packet: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<StreamSession, Error> {
+        let answered = self.offer.answer(respond_message(packet)?)?;
+        let context = context(&self.local, self.backend, None);
+        let agreement = self.offer.finish(&context, answered, now)?;
+        let grant = confirmation(&agreement);
+        let mut running = Running::initiator(agreement, self.backend, self.since, self.renewal);
+        running.seal(now, RecordKind::Control, true, &grant.encode(), out)?;
+        Ok(StreamSession::new(running))
+    }
+}
+
+/// The responding end.
+#[derive(Debug)]
+pub struct StreamResponder;
+
+impl StreamResponder {
+    /// Reads the Initiate (a frame's content) and appends the framed Respond to `out`.
+    ///
+    /// # Errors
+    /// [`Error::Authentication`] for whatever does not prove a known peer; drop the stream
+    /// without a word then. In `known`, a sender that is not known gets an answer that it cannot
+    /// open, and the caller [`Error::NoCredential`] after `out` was filled: write it, then drop
+    /// the stream (rule H3).
+    pub fn receive(
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        local: &Local,
+        backend: Backend,
+        credentials: &Credentials,
+        packet: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<StreamSession, Error> {
+        let context = context(local, backend, None);
+        let (packet, agreement) = respond(&context, credentials, packet, now, rng)?;
+        frame(&packet, out)?;
+        let agreement = agreement.ok_or(Error::NoCredential)?;
+        let running = Running::responder(agreement, backend, now.millis());
+        Ok(StreamSession::new(running))
+    }
+}
