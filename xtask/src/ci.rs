@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::{fuzz, interop, package, shell, thumb, tidy};
+use crate::{fuzz, interop, model, package, shell, thumb, tidy};
 
 /// Which steps to run.
 #[derive(Args)]
@@ -25,11 +25,12 @@ pub(crate) struct Options {
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// Cheap ones first. Those that build alike stand together: they share the target directory.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     // Nothing is built.
     ("fmt", fmt),
     ("tidy", tidy::run),
     ("deny", deny),
+    ("model", model::run_fast),
     // Checked only.
     ("clippy", clippy),
     ("doc", doc),

@@ -7,6 +7,7 @@ mod ci;
 mod codegen;
 mod fuzz;
 mod interop;
+mod model;
 mod package;
 mod shell;
 mod thumb;
@@ -58,6 +59,8 @@ enum Task {
         /// The other side
         peer: interop::Peer,
     },
+    /// Run the ProVerif models of `proto/model/` (skipped where proverif is not on the PATH)
+    Model(model::Options),
     /// Run what CI runs
     Ci(ci::Options),
     /// Check the crates that a microcontroller uses for `thumbv7em-none-eabi`
@@ -83,6 +86,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench { json, sections } => bench::run(json.as_deref(), &sections),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Interop { peer } => interop::run(peer),
+        Task::Model(options) => model::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Thumb => thumb::run(),
         Task::Package => package::run(),
