@@ -16,6 +16,7 @@
 
 mod asking;
 mod association;
+mod e2e;
 mod input;
 mod keys;
 mod mutation;
@@ -31,6 +32,7 @@ mod z;
 pub use association::{
     association_endpoint, association_handshake, association_record, association_stream,
 };
+pub use e2e::{e2e_decode, e2e_object, e2e_session};
 pub use input::Input;
 pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
@@ -54,6 +56,9 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("association_handshake", association_handshake),
     ("association_record", association_record),
     ("association_stream", association_stream),
+    ("e2e_decode", e2e_decode),
+    ("e2e_object", e2e_object),
+    ("e2e_session", e2e_session),
     ("keys_derivation", keys_derivation),
     ("keys_entity_id", keys_entity_id),
     ("keys_key_id", keys_key_id),

@@ -24,7 +24,7 @@ struct Package {
     service: bool,
 }
 
-const PACKAGES: [Package; 5] = [
+const PACKAGES: [Package; 6] = [
     Package {
         name: "refpoint.association.v1",
         folder: "crates/wire/src/generated",
@@ -35,6 +35,12 @@ const PACKAGES: [Package; 5] = [
         name: "refpoint.primitive.v1",
         folder: "crates/primitive/src/generated",
         path: "::refpoint_primitive::proto",
+        service: false,
+    },
+    Package {
+        name: "refpoint.e2e.v1",
+        folder: "crates/e2e/src/generated",
+        path: "",
         service: false,
     },
     Package {

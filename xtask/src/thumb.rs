@@ -7,12 +7,13 @@ use crate::shell;
 const TARGET: &str = "thumbv7em-none-eabi";
 
 /// Package and the features it needs there.
-const CRATES: [(&str, &[&str]); 5] = [
+const CRATES: [(&str, &[&str]); 6] = [
     ("refpoint-keys", &[]),
     ("refpoint-wire", &[]),
     ("refpoint-primitive", &[]),
     ("refpoint-association", &["rustcrypto"]),
     ("refpoint-x", &[]),
+    ("refpoint-e2e", &["rustcrypto"]),
 ];
 
 /// Checks each crate for the target, which is added when it is missing.

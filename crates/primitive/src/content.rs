@@ -70,7 +70,11 @@ impl Content {
         &self.data
     }
 
-    pub(crate) fn from_proto(content: proto::Content) -> Result<Self, Error> {
+    /// Reads the generated message.
+    ///
+    /// # Errors
+    /// [`Error`] that names `pc` when its media type is none.
+    pub fn from_proto(content: proto::Content) -> Result<Self, Error> {
         use proto::Serialization;
         let media_type = match Serialization::try_from(content.serialization) {
             Ok(Serialization::Json) if content.media_type.is_empty() => MediaType::Json,
@@ -81,7 +85,9 @@ impl Content {
         Self::new(media_type, content.data)
     }
 
-    pub(crate) fn into_proto(self) -> proto::Content {
+    /// Makes the generated message.
+    #[must_use]
+    pub fn into_proto(self) -> proto::Content {
         use proto::Serialization;
         let (serialization, media_type) = match self.media_type {
             MediaType::Json => (Serialization::Json, String::new()),

@@ -11,7 +11,7 @@ const PREFIX: &str = "refpoint-";
 /// A crate and those of ours that it may depend on; who stands further down is never allowed above.
 ///
 /// In tests it may use `sim`, too, and itself with other features.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("sim", &[]),
     ("keys", &[]),
     ("wire", &["keys"]),
@@ -20,6 +20,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("x", LAYER),
     ("y", LAYER),
     ("z", LAYER),
+    ("e2e", &["keys", "wire", "primitive", "association"]),
     (
         "transport",
         &["keys", "wire", "primitive", "association", "x", "y", "z"],
@@ -63,7 +64,16 @@ const IMPURE: [&str; 13] = [
 ];
 
 /// The crates that read nothing: no clock, no entropy, no socket, no file, no environment.
-pub(super) const PURE: [&str; 7] = ["keys", "wire", "association", "primitive", "x", "y", "z"];
+pub(super) const PURE: [&str; 8] = [
+    "keys",
+    "wire",
+    "association",
+    "primitive",
+    "x",
+    "y",
+    "z",
+    "e2e",
+];
 
 /// A package of the workspace.
 pub(super) struct Package {
