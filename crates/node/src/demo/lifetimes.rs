@@ -48,14 +48,16 @@ pub async fn age(world: &World, marker: &str) -> anyhow::Result<Vec<Step>> {
             .await?;
         let report = "/~/id-in/cse-in/operator/reports";
         let reported = world.network.create(report, 4, &content).await?;
-        let codes = [published.code, retrieved.code, reported.code];
+        let reading = "/_/sp.example.com/id-mn/cse-mn/sensor/readings/la";
+        let shared = world.analyst.retrieve(reading).await?;
+        let codes = [published.code, retrieved.code, reported.code, shared.code];
         ensure!(
-            codes == [2001, 2000, 2001],
+            codes == [2001, 2000, 2001, 2000],
             "after a ratchet: answered {codes:?}"
         );
     }
     steps.push(Step {
-        links: "XYZ",
+        links: "all",
         what: "readings and reports go on while keys are ratcheted every 2 s".to_owned(),
     });
 

@@ -41,7 +41,7 @@ pub async fn demonstrate<A: Associations>(
     )?;
     writeln!(
         out,
-        "    sensor ══ X ══ gateway ══ Y ══ core ══ Z ══ network\n"
+        "    sensor ══ X ══ gateway ══ Y ══ core ══ Z ══ network\n                                     ║\n                                     ╚═ Y' ══ core of another provider\n"
     )?;
     writeln!(
         out,
@@ -74,7 +74,7 @@ pub async fn demonstrate<A: Associations>(
             "without associations, every eavesdropper finds the marker",
         ),
         (
-            plain.hijacked == 2,
+            plain.hijacked == 3,
             "without associations, whoever claims to be the gateway takes its place",
         ),
         (

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Outcome {
     /// What was done, in order, with what came of it.
     pub steps: Vec<Step>,
-    /// Who took the gateway's place at the core: how many of the insider and the stranger.
+    /// Who took the gateway's place at the core: how many of the insider, the stranger and the foreigner.
     pub hijacked: usize,
     /// How often a receiver got the marker.
     pub received: u64,
@@ -49,6 +49,7 @@ pub async fn play(world: &World, marker: &str) -> anyhow::Result<Outcome> {
         play.publish_and_retrieve().await?;
         play.subscribe_and_notify().await?;
         play.trigger().await?;
+        play.share().await?;
         play.hijack().await
     };
     let hijacked = timeout(4 * PATIENCE, played)
@@ -221,13 +222,54 @@ impl Play<'_> {
         Ok(())
     }
 
+    /// Two service providers use each other's resources.
+    async fn share(&mut self) -> anyhow::Result<()> {
+        let (analyst, operator) = (&self.world.analyst, &self.world.operator);
+        let ae =
+            json!({ "m2m:ae": { "rn": "analyst", "api": "Ncom.example.analyst", "rr": false } });
+        self.create(analyst, "/cse-pin", 2, &ae)
+            .await
+            .context("the analyst's registration")?;
+        let reading = "/_/sp.example.com/id-mn/cse-mn/sensor/readings/la";
+        let latest = analyst.retrieve(reading).await?;
+        ensure!(
+            latest.content.to_string().contains(self.marker),
+            "the partner's retrieval was answered {}",
+            latest.code
+        );
+        self.received += 1;
+        self.step(
+            "Y' Y",
+            "an analyst of another provider retrieves the latest reading through both cores",
+        );
+        let shared = "/_/partner.example.net/id-pin/cse-pin/analyst";
+        let container = json!({ "m2m:cnt": { "rn": "shared" } });
+        self.create(operator, shared, 3, &container).await?;
+        let instance = json!({ "m2m:cin": { "con": format!("for you {}", self.marker) } });
+        self.create(operator, &format!("{shared}/shared"), 4, &instance)
+            .await
+            .context("what the operator shares")?;
+        let got = analyst.retrieve("/cse-pin/analyst/shared/la").await?;
+        ensure!(
+            got.content.to_string().contains(self.marker),
+            "the analyst got something else"
+        );
+        self.received += 1;
+        self.step(
+            "Y'",
+            "the operator shares something with the other provider",
+        );
+        Ok(())
+    }
+
     /// Somebody claims to be the gateway and puts itself in its place at the core.
     async fn hijack(&mut self) -> anyhow::Result<usize> {
         let mut succeeded = 0;
         let world = self.world;
-        for (name, claimant) in [
-            ("another gateway", &world.insider),
-            ("a stranger", &world.stranger),
+        for (link, name, claimant) in [
+            ("Y", "another gateway", &world.insider),
+            ("Y", "a stranger", &world.stranger),
+            ("Y'", "the other provider's core", &world.foreigner),
         ] {
             let deleted = claimant.delete("/~/id-in/cse-in/id-mn").await?;
             let registration = json!({ "m2m:csr": { "rn": "id-mn", "csi": "/id-mn", "poa": ["http://127.0.0.1:9"] } });
@@ -243,7 +285,7 @@ impl Play<'_> {
             let done = codes == (2002, 2001);
             succeeded += usize::from(done);
             let what = "claims to be the gateway, to delete its registration and take its place";
-            self.step("Y", &format!("{name} {what}: it {end}"));
+            self.step(link, &format!("{name} {what}: it {end}"));
         }
         Ok(succeeded)
     }

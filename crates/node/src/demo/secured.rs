@@ -13,7 +13,8 @@ use refpoint_keys::{ConnectionKey, EntityId, KeyId, ReferencePoint, UtcTime, Val
 use zeroize::Zeroizing;
 
 use super::world::{
-    CORE, GATEWAY, NETWORK, Places, ROGUE, SENSOR, STRANGER, Stop, VISITOR, Ways, World, links, url,
+    CORE, GATEWAY, NETWORK, PARTNER, Places, ROGUE, SENSOR, STRANGER, Stop, VISITOR, Ways, World,
+    links, url,
 };
 use crate::associations::Associations;
 use crate::config::Config;
@@ -38,7 +39,7 @@ impl World {
     ///
     /// When a node cannot be started, or a capture cannot be written.
     pub async fn secured<A: Associations>(marker: &str, directory: &Path) -> anyhow::Result<Self> {
-        let [x, y, z] = links(marker, directory, "secured")?;
+        let [x, y, y_prime, z] = links(marker, directory, "secured")?;
         let keys = Keys::make()?;
         let mut places = Places::bind().await?;
 
@@ -49,6 +50,14 @@ impl World {
             .egress(CORE);
         let network = network.start::<A>().await?;
         let tap_z = Tap::tcp(network.listen()?, Arc::clone(&z.capture)).await?;
+
+        let partner = keys
+            .node(PARTNER, places.partner.1)
+            .listen("tcp", "y-prime")
+            .peer(CORE, "y-prime", None, "y-partner", "")
+            .egress(CORE);
+        let partner = partner.start::<A>().await?;
+        let tap_partner = Tap::tcp(partner.listen()?, Arc::clone(&y_prime.capture)).await?;
 
         // A registree's public key has to be known here, and the registrar's there.
         let core = keys
@@ -63,8 +72,16 @@ impl World {
             )
             .peer(ROGUE, "y", None, "y-rogue", "relation = \"registree\"\n")
             .peer(NETWORK, "z", Some(tap_z.address()), "z-core", "")
+            .peer(
+                PARTNER,
+                "y-prime",
+                Some(tap_partner.address()),
+                "y-partner",
+                "",
+            )
             .egress(GATEWAY)
-            .egress(NETWORK);
+            .egress(NETWORK)
+            .egress(PARTNER);
         let core = core.start::<A>().await?;
         let tap_y = Tap::tcp(core.listen()?, Arc::clone(&y.capture)).await?;
 
@@ -112,18 +129,22 @@ impl World {
             core_to_gateway: core.egress(0)?,
             core_to_network: core.egress(1)?,
             network_to_core: network.egress(0)?,
+            core_to_partner: core.egress(2)?,
+            partner_to_core: partner.egress(0)?,
             insider_to_core: insider.egress(0)?,
             stranger_to_core: stranger.egress(0)?,
             visitor_to_gateway: Some(visitor.egress(0)?),
         };
-        let nodes = [sensor, visitor, insider, stranger, gateway, core, network];
+        let nodes = [
+            sensor, visitor, insider, stranger, gateway, core, partner, network,
+        ];
         let nodes = nodes
             .into_iter()
             .map(|node| -> Stop { Box::pin(node.0.stop()) })
             .collect();
         let running: Vec<Box<dyn core::any::Any + Send>> =
-            vec![Box::new((tap_x, tap_y, tap_z, keys))];
-        places.people(ways, vec![x, y, z], nodes, running)
+            vec![Box::new((tap_x, tap_y, tap_partner, tap_z, keys))];
+        places.people(ways, vec![x, y, y_prime, z], nodes, running)
     }
 }
 
@@ -180,7 +201,7 @@ impl Draft<'_> {
             None => "initiator = \"peer\"\n".to_owned(),
         };
         let profile = match point {
-            "y" => format!(
+            "y" | "y-prime" => format!(
                 "profiles = [\"known\"]\npublic_key = \"{}.public\"\n",
                 file_name(entity)
             ),
@@ -216,7 +237,7 @@ impl Draft<'_> {
 }
 
 /// Who has a static key.
-const STATIC: [&str; 4] = [GATEWAY, CORE, ROGUE, STRANGER];
+const STATIC: [&str; 5] = [GATEWAY, CORE, PARTNER, ROGUE, STRANGER];
 
 /// The keys of the demo, in files as a node wants them.
 #[derive(Debug)]
@@ -247,6 +268,7 @@ impl Keys {
             ("y-gateway", ReferencePoint::Y, GATEWAY, CORE, day),
             ("y-rogue", ReferencePoint::Y, ROGUE, CORE, day),
             ("y-stranger", ReferencePoint::Y, STRANGER, CORE, day),
+            ("y-partner", ReferencePoint::YPrime, CORE, PARTNER, day),
             ("z-core", ReferencePoint::Z, CORE, NETWORK, day),
         ] {
             let until = UtcTime::from_secs(now + life.as_secs());

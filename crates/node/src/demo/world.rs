@@ -3,7 +3,9 @@
 //! ```text
 //!  sensor ══ X ══ gateway ══ Y ══ core ══ Z ══ network        insider ══ Y ══ core
 //!   (AE)      ║    (MN-CSE)      (IN-CSE)      (NSE)           stranger ─ ─ ─► core
-//!  visitor ═══╝                   operator is an AE at the core
+//!  visitor ═══╝                   ║  operator is an AE at the core
+//!                                 ╚═ Y′ ══ partner             foreigner ══ Y′ ══ core
+//!                                          (another provider's IN-CSE), with the analyst as its AE
 //! ```
 
 use core::future::Future;
@@ -27,6 +29,8 @@ pub(super) const SENSOR: &str = "//sp.example.com/id-mn/CSensor1";
 pub(super) const GATEWAY: &str = "//sp.example.com/id-mn";
 pub(super) const CORE: &str = "//sp.example.com/id-in";
 pub(super) const NETWORK: &str = "//op.example.com/nse-scef";
+/// The core of another service provider.
+pub(super) const PARTNER: &str = "//partner.example.net/id-pin";
 pub(super) const VISITOR: &str = "//sp.example.com/id-mn/CVisitor";
 pub(super) const ROGUE: &str = "//sp.example.com/id-rogue";
 pub(super) const STRANGER: &str = "//sp.example.com/id-stranger";
@@ -44,6 +48,10 @@ pub struct World {
     pub insider: Arc<Ae>,
     /// The same, but one whom the core does not know at all.
     pub stranger: Arc<Ae>,
+    /// The partner's core, as which somebody claims to be the gateway.
+    pub foreigner: Arc<Ae>,
+    /// An AE at the partner's core; what it asks of the core crosses Y′.
+    pub analyst: Arc<Ae>,
     /// Among nodes, another sensor, whose key is soon to expire.
     pub visitor: Option<Arc<Ae>>,
     /// The core as it asks the network; its requests cross Z.
@@ -76,7 +84,7 @@ impl core::fmt::Debug for World {
 /// A link and what its tap saw.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// `X`, `Y` or `Z`.
+    /// `X`, `Y`, `Y'` or `Z`.
     pub name: &'static str,
     /// What was seen there, in both directions.
     pub capture: Arc<Capture>,
@@ -93,7 +101,7 @@ impl World {
     ///
     /// When a port or a capture cannot be had.
     pub async fn plain(marker: &str, directory: &Path) -> anyhow::Result<Self> {
-        let [x, y, z] = links(marker, directory, "control")?;
+        let [x, y, y_prime, z] = links(marker, directory, "control")?;
         let mut running: Vec<Box<dyn core::any::Any + Send>> = Vec::new();
         let mut places = Places::bind().await?;
         let mut tap = async |address: SocketAddr, link: &Link| -> anyhow::Result<Authority> {
@@ -108,6 +116,8 @@ impl World {
         let gateway_for_core = tap(places.gateway.1, &y).await?;
         let network_for_core = tap(places.network.1, &z).await?;
         let core_for_network = tap(places.core.1, &z).await?;
+        let partner_for_core = tap(places.partner.1, &y_prime).await?;
+        let core_for_partner = tap(places.core.1, &y_prime).await?;
         let ways = Ways {
             sensor_to_gateway: gateway_for_sensor,
             gateway_to_sensor: sensor_for_gateway,
@@ -115,11 +125,13 @@ impl World {
             core_to_gateway: gateway_for_core,
             core_to_network: network_for_core,
             network_to_core: core_for_network,
+            core_to_partner: partner_for_core,
+            partner_to_core: core_for_partner,
             insider_to_core: url(places.core.1)?,
             stranger_to_core: url(places.core.1)?,
             visitor_to_gateway: None,
         };
-        places.people(ways, vec![x, y, z], Vec::new(), running)
+        places.people(ways, vec![x, y, y_prime, z], Vec::new(), running)
     }
 
     /// Stops the nodes: they finish what is under way and close their associations. Returns whether all did in time.
@@ -138,6 +150,7 @@ pub(super) struct Places {
     pub(super) gateway: (Option<Server>, SocketAddr),
     pub(super) core: (Option<Server>, SocketAddr),
     pub(super) network: (Option<Server>, SocketAddr),
+    pub(super) partner: (Option<Server>, SocketAddr),
 }
 
 /// Where each member of the cast sends what it has for another.
@@ -148,6 +161,8 @@ pub(super) struct Ways {
     pub(super) core_to_gateway: Authority,
     pub(super) core_to_network: Authority,
     pub(super) network_to_core: Authority,
+    pub(super) core_to_partner: Authority,
+    pub(super) partner_to_core: Authority,
     pub(super) insider_to_core: Authority,
     pub(super) stranger_to_core: Authority,
     pub(super) visitor_to_gateway: Option<Authority>,
@@ -165,6 +180,7 @@ impl Places {
             gateway: place().await?,
             core: place().await?,
             network: place().await?,
+            partner: place().await?,
         })
     }
 
@@ -181,6 +197,8 @@ impl Places {
         let operator = Ae::new("COperator", url(self.core.1)?, limits());
         let insider = Ae::new("/id-mn", ways.insider_to_core, limits());
         let stranger = Ae::new("/id-mn", ways.stranger_to_core, limits());
+        let foreigner = Ae::new("/id-mn", ways.partner_to_core.clone(), limits());
+        let analyst = Ae::new("CAnalyst", url(self.partner.1)?, limits());
         let visitor = ways
             .visitor_to_gateway
             .map(|way| Ae::new("CVisitor", way, limits()));
@@ -190,8 +208,15 @@ impl Places {
             id: EntityId::parse(CORE)?,
             name: "cse-in".into(),
             registrar: None,
-            providers: HashMap::new(),
+            providers: HashMap::from([(provider(PARTNER)?, ways.core_to_partner)]),
             point_of_access: url(self.core.1)?.to_string(),
+        };
+        let partner = CseOptions {
+            id: EntityId::parse(PARTNER)?,
+            name: "cse-pin".into(),
+            registrar: None,
+            providers: HashMap::from([(provider(CORE)?, ways.partner_to_core)]),
+            point_of_access: url(self.partner.1)?.to_string(),
         };
         let gateway = CseOptions {
             id: EntityId::parse(GATEWAY)?,
@@ -209,11 +234,15 @@ impl Places {
         running.push(Box::new(serve(&mut self.network.0, Arc::clone(&network))?));
         running.push(Box::new(serve(&mut self.core.0, Arc::clone(&core))?));
         running.push(Box::new(serve(&mut self.gateway.0, Arc::clone(&gateway))?));
+        let partner = Cse::new(partner, limits());
+        running.push(Box::new(serve(&mut self.partner.0, partner)?));
         Ok(World {
             sensor,
             operator,
             insider,
             stranger,
+            foreigner,
+            analyst,
             visitor,
             trigger,
             network,
@@ -234,10 +263,10 @@ fn serve(place: &mut Option<Server>, handler: impl Handler) -> anyhow::Result<Dr
     Ok(signal)
 }
 
-/// The three links, with a capture each.
-pub(super) fn links(marker: &str, directory: &Path, run: &str) -> anyhow::Result<[Link; 3]> {
-    let link = |name: &'static str| -> anyhow::Result<Link> {
-        let path = directory.join(format!("{run}-{}.pcap", name.to_lowercase()));
+/// The links, with a capture each.
+pub(super) fn links(marker: &str, directory: &Path, run: &str) -> anyhow::Result<[Link; 4]> {
+    let link = |name: &'static str, file: &str| -> anyhow::Result<Link> {
+        let path = directory.join(format!("{run}-{file}.pcap"));
         let file = File::create(&path).with_context(|| path.display().to_string())?;
         let capture = Capture::new(marker.as_bytes(), Box::new(BufWriter::new(file)))?;
         Ok(Link {
@@ -246,7 +275,17 @@ pub(super) fn links(marker: &str, directory: &Path, run: &str) -> anyhow::Result
             path,
         })
     };
-    Ok([link("X")?, link("Y")?, link("Z")?])
+    Ok([
+        link("X", "x")?,
+        link("Y", "y")?,
+        link("Y'", "y-prime")?,
+        link("Z", "z")?,
+    ])
+}
+
+/// The domain of an entity's service provider.
+fn provider(entity: &str) -> anyhow::Result<String> {
+    Ok(EntityId::parse(entity)?.service_provider().to_owned())
 }
 
 pub(super) fn url(address: SocketAddr) -> anyhow::Result<Authority> {
