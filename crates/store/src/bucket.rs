@@ -2,7 +2,7 @@
 //! destroyed when the last of them has expired (S4).
 //!
 //! ```text
-//! sealed = XChaCha20-Poly1305(bucket key, random nonce, AAD = label ‖ store ‖ bucket ‖ owner tag ‖ id, entry)
+//! sealed = XChaCha20-Poly1305(bucket key, random nonce, AAD = label ‖ store ‖ place ‖ id, entry)
 //! ```
 
 use core::time::Duration;
@@ -31,46 +31,52 @@ impl BucketLength {
     /// A week.
     pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
-    /// Buckets of whole seconds.
+    /// Buckets of whole minutes.
     ///
     /// # Errors
     ///
     /// [`Error::BucketLength`] unless it lies between [`BucketLength::SHORTEST`] and
     /// [`BucketLength::LONGEST`].
     pub fn new(length: Duration) -> Result<Self, Error> {
-        let seconds = u32::try_from(length.as_secs()).map_err(|_| Error::BucketLength)?;
-        if length < Self::SHORTEST || length > Self::LONGEST {
+        let whole = length.subsec_nanos() == 0 && length.as_secs().is_multiple_of(60);
+        if length < Self::SHORTEST || length > Self::LONGEST || !whole {
             return Err(Error::BucketLength);
         }
-        Ok(Self(seconds))
+        let minutes = u32::try_from(length.as_secs() / 60).map_err(|_| Error::BucketLength)?;
+        Ok(Self(minutes))
     }
 
-    /// The bucket of what expires at `expiry`.
-    pub(crate) const fn bucket(self, expiry: UtcTime) -> Bucket {
-        let length = self.0 as u64;
-        Bucket(
-            (expiry.as_secs() / length)
-                .saturating_add(1)
-                .saturating_mul(length),
-        )
+    /// The bucket of what expires at `expiry`; what expires after the year 2480 has the last one.
+    pub(crate) fn bucket(self, expiry: UtcTime) -> Bucket {
+        let length = u64::from(self.0);
+        let end = (expiry.as_secs() / 60 / length + 1).saturating_mul(length);
+        Bucket(u32::try_from(end).unwrap_or(u32::MAX).min(Bucket::LAST))
     }
 }
 
 impl Default for BucketLength {
     /// An hour.
     fn default() -> Self {
-        Self(3600)
+        Self(60)
     }
 }
 
-/// A bucket, named by its end in seconds of UTC, so that the length may be configured anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Bucket(pub(crate) u64);
+/// A bucket, named by its end in minutes since 1970, so that the length may be configured anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Bucket(pub(crate) u32);
 
 impl Bucket {
+    /// Bits of the greatest number.
+    pub(crate) const BITS: u32 = 28;
+    pub(crate) const LAST: u32 = (1 << Self::BITS) - 1;
+
+    pub(crate) fn end(self) -> UtcTime {
+        UtcTime::from_secs(u64::from(self.0) * 60)
+    }
+
     /// Whether everything in it has expired.
-    pub(crate) const fn is_over(self, now: UtcTime) -> bool {
-        self.0 <= now.as_secs()
+    pub(crate) fn is_over(self, now: UtcTime) -> bool {
+        self.end() <= now
     }
 }
 
@@ -158,17 +164,18 @@ mod tests {
         let length = BucketLength::default();
         for expiry in [0, 1, 3599, 3600, 3601, 1_800_000_123] {
             let bucket = length.bucket(UtcTime::from_secs(expiry));
-            assert!(bucket.0 > expiry && bucket.0 <= expiry + 3600);
+            let end = bucket.end().as_secs();
+            assert!(end > expiry && end <= expiry + 3600);
             assert!(!bucket.is_over(UtcTime::from_secs(expiry)));
             assert!(bucket.is_over(UtcTime::from_secs(expiry + 3600)));
         }
         let last = length.bucket(UtcTime::from_secs(u64::MAX));
-        assert!(last.0 >= u64::MAX - 3600, "no overflow");
+        assert_eq!(last, Bucket(Bucket::LAST));
     }
 
     #[test]
     fn lengths_out_of_bounds_are_refused() {
-        for seconds in [0, 59, 7 * 24 * 3600 + 1, u64::MAX] {
+        for seconds in [0, 59, 61, 7 * 24 * 3600 + 60, u64::MAX] {
             assert!(BucketLength::new(Duration::from_secs(seconds)).is_err());
         }
         assert!(BucketLength::new(Duration::from_secs(60)).is_ok());
@@ -177,14 +184,15 @@ mod tests {
     #[test]
     fn keys_are_added_once_up_to_the_limit_and_dropped_when_over() {
         let mut keys = BucketKeys::default();
-        let many = || (1..=BucketKeys::MOST as u64 + 5).map(Bucket);
+        let most = BucketKeys::MOST as u32;
+        let many = || (1..=most + 5).map(Bucket);
         assert!(keys.add(many()).unwrap());
         assert_eq!(keys.0.len(), BucketKeys::MOST);
         assert!(!keys.add(many()).unwrap());
-        assert!(keys.key(Bucket(BucketKeys::MOST as u64 + 1)).is_none());
-        assert!(keys.drop_over(UtcTime::from_secs(4000)));
+        assert!(keys.key(Bucket(most + 1)).is_none());
+        assert!(keys.drop_over(Bucket(4000).end()));
         assert_eq!(keys.0.len(), BucketKeys::MOST - 4000);
-        assert!(!keys.drop_over(UtcTime::from_secs(4000)));
+        assert!(!keys.drop_over(Bucket(4000).end()));
     }
 
     #[test]

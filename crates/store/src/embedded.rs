@@ -2,25 +2,26 @@
 
 mod database;
 mod overlay;
+mod place;
 mod row;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use refpoint_keys::UtcTime;
 
 pub(crate) use database::{Claimed, Guarded};
-use row::RowKey;
+use place::{Place, Places};
 
-use crate::bucket::BucketKey;
+use crate::bucket::{Bucket, BucketKey};
 use crate::key_file::{self, KeyFile, Slot};
 use crate::secret::random;
 use crate::{
-    BucketLength, Change, Claim, Committed, Entry, Error, HandleId, Owner, Replayed, StandingKeys,
-    Store,
+    BucketLength, Change, Claim, Committed, Entry, Error, HandleId, Replayed, StandingKeys, Store,
 };
 
-const HANDLES: TableDefinition<u128, &[u8]> = TableDefinition::new("handles");
+const HANDLES: TableDefinition<u64, &[u8]> = TableDefinition::new("handles");
 const KIND: &str = "refpoint handles 1";
 const DATABASE: &str = "handles.redb";
 const KEYS: &str = "handles.keys";
@@ -97,6 +98,8 @@ pub struct Redb {
     slot: Slot,
     bucket: BucketLength,
     database: Guarded,
+    /// Where the rows lie; `None` after an error, until they are looked for.
+    places: Option<Places>,
     _directory: Claimed,
 }
 
@@ -154,8 +157,31 @@ impl Redb {
             slot,
             bucket: options.bucket,
             database,
+            places: None,
             _directory: directory,
         })
+    }
+
+    /// Looks for the rows if where they lie is not known.
+    fn locate(&mut self) -> Result<(), Error> {
+        if self.places.is_none() {
+            self.places = Some(self.database.with(places)?);
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on the database. After an error it is not known what is on the disk.
+    fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Database, &KeyFile, &mut Places) -> Result<T, redb::Error>,
+    ) -> Result<T, Error> {
+        self.locate()?;
+        let mut places = self.places.take().unwrap_or_default();
+        let worked = self
+            .database
+            .with(|database| work(database, &self.keys, &mut places))?;
+        self.places = Some(places);
+        Ok(worked)
     }
 
     /// Makes keys for the buckets that these changes need, durable before any entry is sealed
@@ -163,7 +189,7 @@ impl Redb {
     fn prepare(&mut self, changes: &[Change]) -> Result<(), Error> {
         let buckets = changes.iter().filter_map(|change| match change {
             Change::Issued { entry, .. } => Some(self.bucket.bucket(entry.expiry())),
-            Change::Claimed { .. } | Change::Revoked { .. } => None,
+            Change::Gone(_) => None,
         });
         if self.keys.buckets.add(buckets)? {
             self.slot.replace(&self.keys)?;
@@ -179,118 +205,124 @@ impl Store for Redb {
 
     fn commit(&mut self, changes: &[Change]) -> Result<Committed, Error> {
         self.prepare(changes)?;
-        let mut tagged: Vec<_> = changes
-            .iter()
-            .map(|change| (row::owner_tag(&self.keys, change.owner()), change))
-            .collect();
-        // In the order of the keys, so that each page is touched once; stable, so that an owner's
-        // changes stay in theirs.
-        tagged.sort_by_key(|(tag, _)| *tag);
         let mut nonces = vec![[0; BucketKey::NONCE]; changes.len()];
         random(nonces.as_flattened_mut())?;
-        let (keys, bucket) = (&self.keys, self.bucket);
-        self.database.with(|database| {
-            let mut committed = Committed::default();
+        let length = self.bucket;
+        self.write(|database, keys, places| {
+            let plan = places.plan(changes, &keys.buckets, |entry| {
+                length.bucket(entry.expiry())
+            });
             let transaction = database.begin_write()?;
             {
                 let mut handles = transaction.open_table(HANDLES)?;
-                for ((tag, change), nonce) in tagged.into_iter().zip(&nonces) {
-                    match change {
-                        Change::Issued { owner, id, entry } => {
-                            let (key, bucket) =
-                                (RowKey::new(tag, *id), bucket.bucket(entry.expiry()));
-                            let Some(bucket_key) = keys.buckets.key(bucket) else {
-                                committed.skipped += 1;
-                                continue;
-                            };
-                            let row =
-                                row::seal(keys, (bucket, bucket_key), key, (owner, entry), nonce);
-                            handles.insert(key.0, &row[..])?;
-                        }
-                        Change::Claimed { id, .. } => {
-                            handles.remove(RowKey::new(tag, *id).0)?;
-                        }
-                        Change::Revoked { .. } => {
-                            let (first, last) = RowKey::all(tag);
-                            handles.retain_in(first.0..=last.0, |_, _| false)?;
-                        }
+                for place in &plan.removed {
+                    handles.remove(place.code())?;
+                }
+                for ((place, id, entry), nonce) in plan.inserted.iter().zip(&nonces) {
+                    if let Some(key) = keys.buckets.key(place.bucket()) {
+                        let row = row::seal(&keys.store, key, *place, (*id, entry), nonce);
+                        handles.insert(place.code(), &row[..])?;
                     }
                 }
             }
             transaction.commit()?;
-            Ok(committed)
+            places.carried_out(&plan);
+            Ok(Committed {
+                skipped: plan.skipped,
+            })
         })
     }
 
-    fn claim(&mut self, owner: &Owner, id: HandleId) -> Result<Claim, Error> {
-        let key = RowKey::new(row::owner_tag(&self.keys, owner), id);
-        let keys = &self.keys;
-        self.database.with(|database| {
-            let transaction = database.begin_write()?;
-            let removed = {
-                let mut handles = transaction.open_table(HANDLES)?;
-                let removed = handles.remove(key.0)?;
-                removed.is_some_and(|row| {
-                    let bucket = row::bucket(row.value());
-                    bucket.is_some_and(|bucket| keys.buckets.key(bucket).is_some())
-                })
+    fn claim(&mut self, id: HandleId) -> Result<Claim, Error> {
+        self.write(|database, keys, places| {
+            let place = places.place(id);
+            let Some(place) = place.filter(|at| keys.buckets.key(at.bucket()).is_some()) else {
+                return Ok(Claim::Lost);
             };
+            let transaction = database.begin_write()?;
+            transaction.open_table(HANDLES)?.remove(place.code())?;
             transaction.commit()?;
-            Ok(if removed { Claim::Won } else { Claim::Lost })
+            places.remove(id);
+            Ok(Claim::Won)
         })
     }
 
     fn replay(
         &mut self,
         now: UtcTime,
-        each: &mut dyn FnMut(Owner, HandleId, Entry),
+        each: &mut dyn FnMut(HandleId, Entry),
     ) -> Result<Replayed, Error> {
-        let keys = &self.keys;
-        self.database
-            .with(|database| replay(database, keys, now, each))
+        self.write(|database, keys, places| replay(database, keys, places, now, each))
     }
 
     fn expire(&mut self, now: UtcTime) -> Result<(), Error> {
-        if !self.keys.buckets.drop_over(now) {
-            return Ok(());
+        if self.keys.buckets.drop_over(now) {
+            self.slot.replace(&self.keys)?;
         }
-        self.slot.replace(&self.keys)?;
-        let keys = &self.keys;
-        self.database.with(|database| {
+        self.write(|database, keys, places| {
+            // Those whose key an earlier start has destroyed are among them.
+            let over: BTreeSet<Bucket> = places.without_key(&keys.buckets);
+            if over.is_empty() {
+                return Ok(());
+            }
             let transaction = database.begin_write()?;
-            transaction.open_table(HANDLES)?.retain(|_, row| {
-                let bucket = row::bucket(row);
-                bucket.is_some_and(|bucket| keys.buckets.key(bucket).is_some())
-            })?;
+            {
+                let mut handles = transaction.open_table(HANDLES)?;
+                for bucket in &over {
+                    handles.retain_in(Place::all(*bucket), |_, _| false)?;
+                }
+            }
             transaction.commit()?;
+            places.remove_buckets(&over);
             Ok(())
         })
     }
 }
 
+/// The rows, if there were ever any.
+fn rows(database: &Database) -> Result<Option<ReadOnlyTable<u64, &'static [u8]>>, redb::Error> {
+    match database.begin_read()?.open_table(HANDLES) {
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
+}
+
+/// Finds where the rows lie.
+fn places(database: &Database) -> Result<Places, redb::Error> {
+    let mut places = Places::default();
+    if let Some(rows) = rows(database)? {
+        for row in rows.iter()? {
+            let (place, row) = row?;
+            if let Some(id) = row::id(row.value()) {
+                places.found(id, Place::from_code(place.value()));
+            }
+        }
+    }
+    Ok(places)
+}
+
 fn replay(
     database: &Database,
     keys: &KeyFile,
+    places: &Places,
     now: UtcTime,
-    each: &mut dyn FnMut(Owner, HandleId, Entry),
+    each: &mut dyn FnMut(HandleId, Entry),
 ) -> Result<Replayed, redb::Error> {
     let mut replayed = Replayed::default();
-    let transaction = database.begin_read()?;
-    let handles = match transaction.open_table(HANDLES) {
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(replayed),
-        opened => opened?,
+    let Some(rows) = rows(database)? else {
+        return Ok(replayed);
     };
-    for row in handles.iter()? {
-        let (key, row) = row?;
-        let bucket = row::bucket(row.value());
-        let Some(bucket_key) = bucket.and_then(|bucket| keys.buckets.key(bucket)) else {
+    for row in rows.iter()? {
+        let (place, row) = row?;
+        let place = Place::from_code(place.value());
+        let Some(key) = keys.buckets.key(place.bucket()) else {
             replayed.expired += 1;
             continue;
         };
-        match row::open(keys, bucket_key, RowKey(key.value()), row.value()) {
-            Some((owner, id, entry)) if entry.expiry() > now => {
+        match row::open(&keys.store, key, place, row.value()) {
+            Some((id, entry)) if entry.expiry() > now && places.is_at(id, place) => {
                 replayed.entries += 1;
-                each(owner, id, entry);
+                each(id, entry);
             }
             Some(_) => replayed.expired += 1,
             None => replayed.unreadable += 1,

@@ -17,7 +17,7 @@ pub enum Error {
         most: usize,
     },
     /// A bucket length out of bounds.
-    #[error("a bucket is between a minute and a week long")]
+    #[error("a bucket is between a minute and a week long, in whole minutes")]
     BucketLength,
 
     // What was found on the disk. Nothing was changed there.

@@ -35,45 +35,6 @@ impl fmt::Debug for HandleId {
     }
 }
 
-/// Whose handle it is: bytes that mean something to who issues handles, and nothing here.
-///
-/// Equal bytes are the same owner: [`Change::Revoked`] takes all of an owner's handles.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Owner(Box<[u8]>);
-
-impl Owner {
-    /// An owner's bytes are at most as many.
-    pub const MAX: usize = 1024;
-
-    /// The owner with these bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooLong`] beyond [`Owner::MAX`].
-    pub fn new(bytes: &[u8]) -> Result<Self, Error> {
-        match bytes.len() {
-            0..=Self::MAX => Ok(Self(bytes.into())),
-            size => Err(Error::TooLong {
-                what: "owner",
-                size,
-                most: Self::MAX,
-            }),
-        }
-    }
-
-    /// The owner's bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Owner({})", self.0.escape_ascii())
-    }
-}
-
 /// What a responder must remember of a handle that it issued: the secret and what it checks
 /// before it redeems it (S5), serialised by the association.
 ///
@@ -131,44 +92,26 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// A change of the table of issued handles. Changes of one owner are stored in their order.
+/// A change of the table of issued handles.
 #[derive(Debug)]
 pub enum Change {
     /// A handle was issued.
     Issued {
-        /// Whose it is.
-        owner: Owner,
         /// Its id.
         id: HandleId,
         /// What redeeming it needs.
         entry: Entry,
     },
-    /// A handle was redeemed, or one of them expired: it cannot be redeemed any more.
-    ///
-    /// The owner is named, so that a store can keep an owner's handles side by side: to claim the
-    /// old and to issue the new one then touches one page, not two.
-    Claimed {
-        /// Whose it was.
-        owner: Owner,
-        /// Its id.
-        id: HandleId,
-    },
-    /// All handles that the owner has so far are void: a full handshake confirmed (S5), or the
-    /// entity was revoked. Those issued later are not.
-    Revoked {
-        /// Whose they were.
-        owner: Owner,
-    },
+    /// A handle was redeemed, replaced or revoked, or it expired: it cannot be redeemed any more.
+    Gone(HandleId),
 }
 
 impl Change {
-    /// Whose handles change.
+    /// Which handle changes.
     #[must_use]
-    pub const fn owner(&self) -> &Owner {
+    pub const fn id(&self) -> HandleId {
         match self {
-            Self::Issued { owner, .. } | Self::Claimed { owner, .. } | Self::Revoked { owner } => {
-                owner
-            }
+            Self::Issued { id, .. } | Self::Gone(id) => *id,
         }
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! "refpoint store keys 1\n"
-//! store id (16) ‖ generation (8) ‖ tag key (32) ‖ cookie key (32) ‖ slot key (32) ‖ owner key (32)
-//! count (4) ‖ count × ( end of bucket (8) ‖ bucket key (32) )       in order of the ends
+//! store id (16) ‖ generation (8) ‖ tag key (32) ‖ cookie key (32) ‖ slot key (32)
+//! count (4) ‖ count × ( end of bucket (4) ‖ bucket key (32) )       in order of the ends
 //! SHA-256 of all that
 //! ```
 //!
-//! Numbers are big-endian. The checksum finds accidents, not attackers: who can write this file can
+//! Numbers are big-endian, ends are minutes since 1970. The checksum finds accidents, not attackers: who can write this file can
 //! read it.
 
 mod replace;
@@ -23,8 +23,8 @@ use crate::secret::{Secret, random};
 use crate::{Error, Generation, KeyFileProblem, StandingKey, StandingKeys};
 
 const MAGIC: &[u8] = b"refpoint store keys 1\n";
-const FIXED: usize = MAGIC.len() + 16 + 8 + 4 * 32 + 4;
-const BUCKET: usize = 8 + 32;
+const FIXED: usize = MAGIC.len() + 16 + 8 + 3 * 32 + 4;
+const BUCKET: usize = 4 + 32;
 const CHECKSUM: usize = 32;
 
 /// No key file is longer.
@@ -36,8 +36,6 @@ pub(crate) struct KeyFile {
     /// Which store this is; the database says so, too.
     pub(crate) store: [u8; 16],
     pub(crate) standing: StandingKeys,
-    /// Makes owners' tags, so that the database does not name them.
-    pub(crate) owner: Secret,
     pub(crate) buckets: BucketKeys,
 }
 
@@ -49,7 +47,6 @@ impl KeyFile {
         Ok(Self {
             store,
             standing: StandingKeys::generate()?,
-            owner: Secret::generate()?,
             buckets: BucketKeys::default(),
         })
     }
@@ -69,7 +66,6 @@ impl KeyFile {
         ] {
             bytes.extend_from_slice(key.expose_bytes());
         }
-        bytes.extend_from_slice(self.owner.bytes());
         let count = u32::try_from(count).expect("there are few buckets");
         bytes.extend_from_slice(&count.to_be_bytes());
         for (bucket, key) in &self.buckets.0 {
@@ -91,7 +87,6 @@ impl KeyFile {
         let store = *left.take()?;
         let generation = Generation(u64::from_be_bytes(*left.take()?));
         let [tag, cookie, slot] = [left.take()?, left.take()?, left.take()?];
-        let owner = Secret::copy_from(left.take()?);
         let count = u32::from_be_bytes(*left.take()?) as usize;
         if count > BucketKeys::MOST || bytes.len() != FIXED + count * BUCKET + CHECKSUM {
             return Err(KeyFileProblem::Length);
@@ -101,12 +96,9 @@ impl KeyFile {
         }
         let mut buckets = BucketKeys::default();
         for _ in 0..count {
-            let bucket = Bucket(u64::from_be_bytes(*left.take()?));
-            if buckets
-                .0
-                .last_key_value()
-                .is_some_and(|(last, _)| *last >= bucket)
-            {
+            let bucket = Bucket(u32::from_be_bytes(*left.take()?));
+            let last = buckets.0.last_key_value();
+            if bucket.0 > Bucket::LAST || last.is_some_and(|(last, _)| *last >= bucket) {
                 return Err(KeyFileProblem::Order);
             }
             let key = BucketKey(Secret::copy_from(left.take()?));
@@ -120,7 +112,6 @@ impl KeyFile {
                 slot: StandingKey::copy_from(slot),
                 generation,
             },
-            owner,
             buckets,
         })
     }
@@ -149,7 +140,7 @@ impl KeyFileSummary {
         Ok(Self {
             generation: file.standing.generation,
             buckets: file.buckets.0.len(),
-            last: last.map(|(bucket, _)| UtcTime::from_secs(bucket.0)),
+            last: last.map(|(bucket, _)| bucket.end()),
         })
     }
 }
@@ -170,9 +161,7 @@ mod tests {
 
     fn sample() -> KeyFile {
         let mut file = KeyFile::generate().unwrap();
-        file.buckets
-            .add([7200, 3600].map(Bucket).into_iter())
-            .unwrap();
+        file.buckets.add([120, 60].map(Bucket).into_iter()).unwrap();
         file
     }
 
@@ -185,7 +174,7 @@ mod tests {
         let summary = KeyFileSummary::read(&bytes).unwrap();
         assert_eq!((summary.buckets, summary.generation), (2, Generation(1)));
         assert_eq!(summary.last, Some(UtcTime::from_secs(7200)));
-        let debug = format!("{:?} {:?} {:?}", file.standing, file.owner, file.buckets);
+        let debug = format!("{:?} {:?}", file.standing, file.buckets);
         assert!(!debug.contains('['), "bytes of keys: {debug}");
     }
 

@@ -17,23 +17,22 @@
 //!
 //! ```
 //! use refpoint_keys::UtcTime;
-//! use refpoint_store::{Batching, Change, Entry, HandleId, Owner, Redb, RedbOptions, Store, WriteBehind};
+//! use refpoint_store::{Batching, Change, Entry, HandleId, Redb, RedbOptions, Store, WriteBehind};
 //! use zeroize::Zeroizing;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
 //! # let directory = directory.path();
 //! let now = UtcTime::from_secs(1_800_000_000);
-//! let owner = Owner::new(b"//sp.example/id-mn/C1")?;
 //! let entry = Entry::new(UtcTime::from_secs(1_800_086_400), Zeroizing::new(vec![7; 120]))?;
 //!
 //! let store = Redb::open(directory, now, &RedbOptions::default())?;
 //! let behind = WriteBehind::start(store, Batching::default())?;
-//! behind.submit(Change::Issued { owner, id: HandleId::new(*b"handle 1"), entry })?;
+//! behind.submit(Change::Issued { id: HandleId::new(*b"handle 1"), entry })?;
 //! behind.stop()?; // or drop it, or be killed: then what was not flushed is lost
 //!
 //! let mut store = Redb::open(directory, now, &RedbOptions::default())?;
-//! store.replay(now, &mut |owner, id, entry| println!("{owner:?} {id:?} {entry:?}"))?;
+//! store.replay(now, &mut |id, entry| println!("{id:?} {entry:?}"))?;
 //! assert_eq!(store.standing_keys().generation.number(), 2);
 //! # Ok(())
 //! # }
@@ -47,9 +46,9 @@
 //!
 //! | the moment | what is found at the next start |
 //! |---|---|
-//! | an issued handle was not written yet | it is unknown: its owner is refused once and makes a full handshake |
-//! | a claim was not written yet | the handle may be redeemed again, under fresh keys; a replayed Resume still reaches no confirmation (S2) |
-//! | a revocation was not written yet | the handles are there: an association checks its revocation generation too (S5); flush to be sure |
+//! | an issued handle was not written yet | it is unknown: its holder is refused once and makes a full handshake |
+//! | that a handle was redeemed was not written yet | the handle may be redeemed again, under fresh keys; a replayed Resume still reaches no confirmation (S2) |
+//! | that a handle was revoked was not written yet | it is there: the credential's revocation generation refuses it (S5); flush to be sure |
 //! | [`WriteBehind::flush`] has returned | everything submitted before it is there |
 //! | in the middle of a transaction | all of the batch or nothing of it |
 //! | between a new bucket key and the entries under it | a key without entries |
@@ -154,7 +153,7 @@ mod write_behind;
 pub use bucket::BucketLength;
 pub use embedded::{MissingKeys, Redb, RedbOptions};
 pub use error::{Error, KeyFileProblem};
-pub use handle::{Change, Entry, HandleId, Owner};
+pub use handle::{Change, Entry, HandleId};
 pub use key_file::KeyFileSummary;
 pub use mailbox::{
     Done, Mailbox, MailboxError, MailboxOptions, MemoryMailbox, Message, MessageId, Position,
@@ -164,5 +163,3 @@ pub use memory::Memory;
 pub use standing::{Generation, StandingKey, StandingKeys};
 pub use store::{Claim, Committed, Replayed, Store};
 pub use write_behind::{Batching, Overloaded, Statistics, WriteBehind};
-
-pub(crate) use key_file::KeyFile;

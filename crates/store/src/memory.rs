@@ -2,9 +2,7 @@ use std::collections::HashMap;
 
 use refpoint_keys::UtcTime;
 
-use crate::{
-    Change, Claim, Committed, Entry, Error, HandleId, Owner, Replayed, StandingKeys, Store,
-};
+use crate::{Change, Claim, Committed, Entry, Error, HandleId, Replayed, StandingKeys, Store};
 
 /// A store that ends with the process: for tests, and for who has no disk.
 ///
@@ -12,7 +10,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Memory {
     keys: StandingKeys,
-    owners: HashMap<Owner, HashMap<HandleId, Entry>>,
+    entries: HashMap<HandleId, Entry>,
 }
 
 impl Memory {
@@ -24,17 +22,8 @@ impl Memory {
     pub fn new() -> Result<Self, Error> {
         Ok(Self {
             keys: StandingKeys::generate()?,
-            owners: HashMap::new(),
+            entries: HashMap::new(),
         })
-    }
-
-    fn remove(&mut self, owner: &Owner, id: HandleId) -> Option<Entry> {
-        let handles = self.owners.get_mut(owner)?;
-        let entry = handles.remove(&id);
-        if handles.is_empty() {
-            self.owners.remove(owner);
-        }
-        entry
     }
 }
 
@@ -46,23 +35,15 @@ impl Store for Memory {
     fn commit(&mut self, changes: &[Change]) -> Result<Committed, Error> {
         for change in changes {
             match change {
-                Change::Issued { owner, id, entry } => {
-                    let handles = self.owners.entry(owner.clone()).or_default();
-                    handles.insert(*id, entry.duplicate());
-                }
-                Change::Claimed { owner, id } => {
-                    self.remove(owner, *id);
-                }
-                Change::Revoked { owner } => {
-                    self.owners.remove(owner);
-                }
-            }
+                Change::Issued { id, entry } => self.entries.insert(*id, entry.duplicate()),
+                Change::Gone(id) => self.entries.remove(id),
+            };
         }
         Ok(Committed::default())
     }
 
-    fn claim(&mut self, owner: &Owner, id: HandleId) -> Result<Claim, Error> {
-        Ok(match self.remove(owner, id) {
+    fn claim(&mut self, id: HandleId) -> Result<Claim, Error> {
+        Ok(match self.entries.remove(&id) {
             Some(_) => Claim::Won,
             None => Claim::Lost,
         })
@@ -71,27 +52,22 @@ impl Store for Memory {
     fn replay(
         &mut self,
         now: UtcTime,
-        each: &mut dyn FnMut(Owner, HandleId, Entry),
+        each: &mut dyn FnMut(HandleId, Entry),
     ) -> Result<Replayed, Error> {
         let mut replayed = Replayed::default();
-        for (owner, handles) in &self.owners {
-            for (id, entry) in handles {
-                if entry.expiry() > now {
-                    replayed.entries += 1;
-                    each(owner.clone(), *id, entry.duplicate());
-                } else {
-                    replayed.expired += 1;
-                }
+        for (id, entry) in &self.entries {
+            if entry.expiry() > now {
+                replayed.entries += 1;
+                each(*id, entry.duplicate());
+            } else {
+                replayed.expired += 1;
             }
         }
         Ok(replayed)
     }
 
     fn expire(&mut self, now: UtcTime) -> Result<(), Error> {
-        self.owners.retain(|_, handles| {
-            handles.retain(|_, entry| entry.expiry() > now);
-            !handles.is_empty()
-        });
+        self.entries.retain(|_, entry| entry.expiry() > now);
         Ok(())
     }
 }

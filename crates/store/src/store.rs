@@ -1,6 +1,6 @@
 use refpoint_keys::UtcTime;
 
-use crate::{Change, Entry, Error, HandleId, Owner, StandingKeys};
+use crate::{Change, Entry, Error, HandleId, StandingKeys};
 
 /// Where issued handles outlive the process that issued them.
 ///
@@ -22,12 +22,12 @@ pub trait Store: Send {
     /// Takes a handle if nobody has taken it, durable when this returns: a compare-and-set.
     ///
     /// What several responders on one store need before the first delivery of a resumed
-    /// association. A single responder claims in memory and commits [`Change::Claimed`] later.
+    /// association. A single responder claims in memory and commits [`Change::Gone`] later.
     ///
     /// # Errors
     ///
     /// When the medium failed: whether the handle was taken is unknown then.
-    fn claim(&mut self, owner: &Owner, id: HandleId) -> Result<Claim, Error>;
+    fn claim(&mut self, id: HandleId) -> Result<Claim, Error>;
 
     /// Hands over every entry that has not expired at `now`.
     ///
@@ -37,7 +37,7 @@ pub trait Store: Send {
     fn replay(
         &mut self,
         now: UtcTime,
-        each: &mut dyn FnMut(Owner, HandleId, Entry),
+        each: &mut dyn FnMut(HandleId, Entry),
     ) -> Result<Replayed, Error>;
 
     /// Forgets what has expired at `now`, and destroys the keys that nothing else needs (S4).
@@ -63,7 +63,7 @@ pub enum Claim {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
     /// Entries that were not stored, because there are [`BucketLength`](crate::BucketLength)s for
-    /// only so many different expiries. Their owners make a full handshake after a restart.
+    /// only so many different expiries. Who holds them makes a full handshake after a restart.
     pub skipped: usize,
 }
 

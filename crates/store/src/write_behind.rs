@@ -22,12 +22,13 @@ use crate::{Change, Error, Store};
 ///
 /// | | what happens |
 /// |---|---|
-/// | the disk is slow | batches get full; the queue fills; then entries are refused and counted, claims and revocations only at twice the length |
+/// | the disk is slow | batches get full; the queue fills; then issued handles are refused and counted, those that are gone only at twice the length |
 /// | the disk is full or fails | the batch is kept and tried again, at once when somebody flushes, else after a growing pause; [`Statistics::problem`] tells; the queue fills as above |
 /// | the process is killed | what was not flushed is lost: see the crate's table |
 /// | it is dropped | everything is written, or given up after three attempts and logged |
 ///
-/// A refused entry costs its owner one full handshake after the next restart, nothing before.
+/// A refused handle costs its holder one full handshake after the next restart, nothing before. That
+/// one is gone is 16 bytes to keep and worse to lose, so it has the longer queue.
 /// No tokio is needed: [`WriteBehind::submit`] never waits for the disk and may be called from
 /// anywhere; [`WriteBehind::flush`], [`WriteBehind::stop`] and dropping do wait.
 pub struct WriteBehind {
@@ -71,7 +72,7 @@ impl Batching {
 
     /// With at most so many changes waiting, and at least one; each takes about 300 bytes.
     ///
-    /// Claims and revocations may double it: they are small, and to lose them costs more.
+    /// Changes that say that a handle is gone may double it.
     #[must_use]
     pub fn with_capacity(mut self, changes: usize) -> Self {
         self.capacity = changes.max(1);

@@ -23,7 +23,7 @@ fn open(directory: &Path) -> Result<Redb, Error> {
 fn store() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path()).unwrap();
-    let changes: Vec<_> = (0..300).map(|n| issued(n, n, later(HOUR))).collect();
+    let changes: Vec<_> = (0..300).map(|n| issued(n, later(HOUR))).collect();
     store.commit(&changes).unwrap();
     directory
 }

@@ -30,15 +30,15 @@ fn found(disk: &[u8], what: &[u8]) -> bool {
 ///
 /// The offsets are those of the format; that a found key opens entries is checked below.
 fn bucket_keys(key_file: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    let fixed = 22 + 16 + 8 + 4 * 32;
+    let fixed = 22 + 16 + 8 + 3 * 32;
     let (count, buckets) = key_file[fixed..].split_first_chunk::<4>().unwrap();
     let count = u32::from_be_bytes(*count) as usize;
     buckets
-        .chunks(40)
+        .chunks(36)
         .take(count)
         .map(|bucket| {
-            let (end, key) = bucket.split_first_chunk::<8>().unwrap();
-            (u64::from_be_bytes(*end), key.to_vec())
+            let (end, key) = bucket.split_first_chunk::<4>().unwrap();
+            (u64::from(u32::from_be_bytes(*end)) * 60, key.to_vec())
         })
         .collect()
 }
@@ -65,12 +65,12 @@ fn after_its_bucket_nothing_of_an_entry_can_be_read_from_the_disk() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let mut store = Redb::open(path, NOW, &RedbOptions::default()).unwrap();
-    let changes: Vec<_> = (0..50).map(|n| issued(n, n, later(HOUR))).collect();
+    let changes: Vec<_> = (0..50).map(|n| issued(n, later(HOUR))).collect();
     store.commit(&changes).unwrap();
-    let later_one = issued(99, 99, later(5 * HOUR));
+    let later_one = issued(99, later(5 * HOUR));
     store.commit(&[later_one]).unwrap();
-    // Half of them are claimed, half expire.
-    let claims: Vec<_> = (0..25).map(|n| claimed(n, n)).collect();
+    // Half of them are redeemed, half expire.
+    let claims: Vec<_> = (0..25).map(|n| gone(n)).collect();
     store.commit(&claims).unwrap();
 
     let stolen = fs::read(path.join("handles.keys")).unwrap();
@@ -110,7 +110,7 @@ fn what_is_deleted_stays_in_the_pages_of_the_database() {
     // Stored in clear and removed, a secret can still be read.
     let database = Database::create(path.join("clear.redb")).unwrap();
     let table = TableDefinition::<u128, &[u8]>::new("handles");
-    let claimed = || (0..200).filter(|number| number % 2 == 0);
+    let redeemed = || (0..200).filter(|number| number % 2 == 0);
     let transaction = database.begin_write().unwrap();
     let mut handles = transaction.open_table(table).unwrap();
     for number in 0..200 {
@@ -121,13 +121,13 @@ fn what_is_deleted_stays_in_the_pages_of_the_database() {
     transaction.commit().unwrap();
     let transaction = database.begin_write().unwrap();
     let mut handles = transaction.open_table(table).unwrap();
-    for number in claimed() {
+    for number in redeemed() {
         handles.remove(u128::from(number)).unwrap();
     }
     drop(handles);
     transaction.commit().unwrap();
     let disk = disk(path);
-    let left = claimed().filter(|&number| found(&disk, &bytes(number)[..32]));
+    let left = redeemed().filter(|&number| found(&disk, &bytes(number)[..32]));
     assert!(
         left.count() > 0,
         "redb erases what it deletes: bucket keys are not needed"
@@ -139,7 +139,7 @@ fn a_bucket_key_that_was_copied_in_time_opens_what_the_destroyed_one_does_not() 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let mut store = Redb::open(path, NOW, &RedbOptions::default()).unwrap();
-    let changes: Vec<_> = (0..20).map(|n| issued(n, n, later(HOUR))).collect();
+    let changes: Vec<_> = (0..20).map(|n| issued(n, later(HOUR))).collect();
     store.commit(&changes).unwrap();
     let stolen = fs::read(path.join("handles.keys")).unwrap();
     // The key is destroyed, and a crash keeps the rows from being removed.
@@ -159,16 +159,16 @@ fn a_bucket_key_that_was_copied_in_time_opens_what_the_destroyed_one_does_not() 
 
 #[test]
 fn entries_of_another_place_do_not_open() {
-    // A row that is moved to another owner or id is not taken for theirs: the key is bound.
+    // A row that is moved to another place is not taken for the other's: places and ids are bound.
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let mut store = Redb::open(path, NOW, &RedbOptions::default()).unwrap();
     store
-        .commit(&[issued(1, 1, later(HOUR)), issued(2, 2, later(HOUR))])
+        .commit(&[issued(1, later(HOUR)), issued(2, later(HOUR))])
         .unwrap();
     drop(store);
     let database = Database::open(path.join("handles.redb")).unwrap();
-    let table = TableDefinition::<u128, &[u8]>::new("handles");
+    let table = TableDefinition::<u64, &[u8]>::new("handles");
     let transaction = database.begin_write().unwrap();
     {
         use redb::ReadableTable;
@@ -200,7 +200,7 @@ fn without_its_key_file_a_store_starts_empty_only_if_told_to() {
     let options = |missing| RedbOptions::default().with_key_file(keys.clone(), missing);
     let open = |missing| Redb::open(directory.path(), NOW, &options(missing));
     let mut store = open(MissingKeys::StartEmpty).unwrap();
-    store.commit(&[issued(1, 1, later(HOUR))]).unwrap();
+    store.commit(&[issued(1, later(HOUR))]).unwrap();
     drop(store);
     let mut store = open(MissingKeys::StartEmpty).unwrap();
     assert_eq!(replay(&mut store, NOW).0.len(), 1);

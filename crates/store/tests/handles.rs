@@ -6,47 +6,30 @@ mod entries;
 
 use entries::*;
 use proptest::prelude::*;
-use refpoint_store::{Change, Claim, Entry, Error, Memory, Owner, Redb, RedbOptions, Store};
+use refpoint_store::{Change, Claim, Entry, Error, Memory, Redb, RedbOptions, Store};
 use zeroize::Zeroizing;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Commit(Vec<Small>),
-    Claim(u64, u64),
+    /// Numbers, and when they expire if they are issued.
+    Commit(Vec<(u64, Option<u64>)>),
+    Claim(u64),
     Expire(u64),
     Reopen,
 }
 
-/// A change among few owners and few handles.
-#[derive(Clone, Copy, Debug)]
-enum Small {
-    Issued(u64, u64, u64),
-    Claimed(u64, u64),
-    Revoked(u64),
-}
-
-impl Small {
-    fn change(self) -> Change {
-        match self {
-            Self::Issued(of, number, expiry) => issued(of, number, later(expiry)),
-            Self::Claimed(of, number) => claimed(of, number),
-            Self::Revoked(of) => revoked(of),
-        }
+fn change((number, expiry): (u64, Option<u64>)) -> Change {
+    match expiry {
+        Some(expiry) => issued(number, later(expiry)),
+        None => gone(number),
     }
 }
 
-fn small() -> impl Strategy<Value = Small> {
-    prop_oneof![
-        6 => (0..4u64, 0..8u64, 1..20 * HOUR).prop_map(|(of, n, expiry)| Small::Issued(of, n, expiry)),
-        3 => (0..4u64, 0..8u64).prop_map(|(of, n)| Small::Claimed(of, n)),
-        1 => (0..4u64).prop_map(Small::Revoked),
-    ]
-}
-
 fn step() -> impl Strategy<Value = Step> {
+    let change = (0..12u64, prop::option::weighted(0.7, 1..20 * HOUR));
     prop_oneof![
-        6 => prop::collection::vec(small(), 0..12).prop_map(Step::Commit),
-        2 => (0..4u64, 0..8u64).prop_map(|(of, n)| Step::Claim(of, n)),
+        6 => prop::collection::vec(change, 0..12).prop_map(Step::Commit),
+        2 => (0..12u64).prop_map(Step::Claim),
         1 => (1..4 * HOUR).prop_map(Step::Expire),
         1 => Just(Step::Reopen),
     ]
@@ -68,21 +51,21 @@ proptest! {
         for step in steps {
             match step {
                 Step::Commit(changes) => {
-                    let changes: Vec<_> = changes.into_iter().map(Small::change).collect();
+                    let changes: Vec<_> = changes.into_iter().map(change).collect();
                     changes.iter().for_each(|change| apply(&mut model, change));
                     for store in both(&mut memory, &mut redb) {
                         prop_assert_eq!(store.commit(&changes).unwrap().skipped, 0);
                     }
                 }
-                Step::Claim(of, number) => {
-                    let key = (owner(of).as_bytes().to_vec(), id(number));
+                Step::Claim(number) => {
+                    let key = id(number);
                     // What has expired may be forgotten, or not yet.
                     let live = model.get(&key).is_none_or(|(expiry, _)| *expiry > now.as_secs());
                     let expected = if model.remove(&key).is_some() { Claim::Won } else { Claim::Lost };
                     for store in both(&mut memory, &mut redb) {
-                        let claim = store.claim(&owner(of), id(number)).unwrap();
+                        let claim = store.claim(id(number)).unwrap();
                         prop_assert!(claim == expected || !live);
-                        prop_assert_eq!(store.claim(&owner(of), id(number)).unwrap(), Claim::Lost);
+                        prop_assert_eq!(store.claim(id(number)).unwrap(), Claim::Lost);
                     }
                 }
                 Step::Expire(seconds) => {
@@ -140,7 +123,7 @@ fn more_expiries_than_there_are_keys_for_are_skipped_and_counted() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = Redb::open(directory.path(), NOW, &RedbOptions::default()).unwrap();
     let changes: Vec<_> = (0..4100)
-        .map(|number| issued(1, number, later(number * HOUR)))
+        .map(|number| issued(number, later(number * HOUR)))
         .collect();
     assert_eq!(store.commit(&changes).unwrap().skipped, 4);
     assert_eq!(replay(&mut store, NOW).0.len(), 4095, "one has expired");
@@ -150,14 +133,11 @@ fn more_expiries_than_there_are_keys_for_are_skipped_and_counted() {
 
 #[test]
 fn what_is_too_long_is_refused_before_it_is_stored() {
-    let owner = Owner::new(&[0; Owner::MAX + 1]);
-    assert!(matches!(owner, Err(Error::TooLong { what: "owner", .. })));
     let entry = Entry::new(NOW, Zeroizing::new(vec![0; Entry::MAX + 1]));
     assert!(matches!(entry, Err(Error::TooLong { what: "entry", .. })));
     let directory = tempfile::tempdir().unwrap();
     let mut store = Redb::open(directory.path(), NOW, &RedbOptions::default()).unwrap();
     let longest = Change::Issued {
-        owner: Owner::new(&[7; Owner::MAX]).unwrap(),
         id: id(1),
         entry: Entry::new(later(1), Zeroizing::new(vec![8; Entry::MAX])).unwrap(),
     };
@@ -168,7 +148,7 @@ fn what_is_too_long_is_refused_before_it_is_stored() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let change = issued(1, 2, NOW);
+    let change = issued(2, NOW);
     let printed = format!("{change:?}");
     assert!(printed.contains("bytes: .."), "{printed}");
 }

@@ -14,7 +14,7 @@ use child::{Dice, Working, command, report, task};
 use entries::*;
 use refpoint_keys::UtcTime;
 use refpoint_store::{
-    Batching, Change, Claim, Committed, Entry, Error, HandleId, Memory, Owner, Redb, RedbOptions,
+    Batching, Change, Claim, Committed, Entry, Error, HandleId, Memory, Redb, RedbOptions,
     Replayed, StandingKeys, Store, WriteBehind,
 };
 
@@ -48,14 +48,14 @@ impl Store for Stepped {
         }
     }
 
-    fn claim(&mut self, owner: &Owner, id: HandleId) -> Result<Claim, Error> {
-        self.inner.claim(owner, id)
+    fn claim(&mut self, id: HandleId) -> Result<Claim, Error> {
+        self.inner.claim(id)
     }
 
     fn replay(
         &mut self,
         now: UtcTime,
-        each: &mut dyn FnMut(Owner, HandleId, Entry),
+        each: &mut dyn FnMut(HandleId, Entry),
     ) -> Result<Replayed, Error> {
         self.inner.replay(now, each)
     }
@@ -77,10 +77,10 @@ fn what_was_flushed_is_in_the_store_when_it_is_opened_again() {
     let directory = tempfile::tempdir().unwrap();
     let behind = WriteBehind::start(open(directory.path()), patient()).unwrap();
     for number in 0..10_000 {
-        behind.submit(issued(number, number, later(HOUR))).unwrap();
+        behind.submit(issued(number, later(HOUR))).unwrap();
     }
-    behind.submit(claimed(1, 1)).unwrap();
-    behind.submit(revoked(2)).unwrap();
+    behind.submit(gone(1)).unwrap();
+    behind.submit(gone(2)).unwrap();
     behind.flush().unwrap();
     let statistics = behind.statistics();
     assert_eq!((statistics.durable, statistics.waiting()), (10_002, 0));
@@ -94,7 +94,7 @@ fn what_was_flushed_is_in_the_store_when_it_is_opened_again() {
 fn dropping_it_writes_what_waits() {
     let directory = tempfile::tempdir().unwrap();
     let behind = WriteBehind::start(open(directory.path()), patient()).unwrap();
-    behind.submit(issued(1, 1, later(HOUR))).unwrap();
+    behind.submit(issued(1, later(HOUR))).unwrap();
     drop(behind);
     assert_eq!(replay(&mut open(directory.path()), NOW).0.len(), 1);
 }
@@ -103,7 +103,7 @@ fn dropping_it_writes_what_waits() {
 fn a_change_becomes_durable_without_a_flush() {
     let batching = Batching::default().with_linger(Duration::from_millis(1));
     let (behind, batches, told) = stepped(batching);
-    behind.submit(issued(1, 1, later(HOUR))).unwrap();
+    behind.submit(issued(1, later(HOUR))).unwrap();
     assert_eq!(batches.recv(), Ok(1));
     told.send(true).unwrap();
     behind.flush().unwrap();
@@ -113,11 +113,11 @@ fn a_change_becomes_durable_without_a_flush() {
 fn a_full_batch_does_not_linger_and_what_came_meanwhile_is_the_next() {
     let (behind, batches, told) = stepped(patient().with_most(3));
     for number in 0..3 {
-        behind.submit(issued(number, number, later(HOUR))).unwrap();
+        behind.submit(issued(number, later(HOUR))).unwrap();
     }
     assert_eq!(batches.recv(), Ok(3));
     for number in 3..8 {
-        behind.submit(issued(number, number, later(HOUR))).unwrap();
+        behind.submit(issued(number, later(HOUR))).unwrap();
     }
     for _ in 0..3 {
         told.send(true).unwrap();
@@ -131,7 +131,7 @@ fn a_full_batch_does_not_linger_and_what_came_meanwhile_is_the_next() {
 #[test]
 fn a_slow_disk_fills_the_queue_and_blocks_nobody() {
     let (behind, batches, told) = stepped(patient().with_most(2).with_capacity(4));
-    let issue = |number| behind.submit(issued(number, number, later(HOUR)));
+    let issue = |number| behind.submit(issued(number, later(HOUR)));
     issue(0).unwrap();
     issue(1).unwrap();
     assert_eq!(batches.recv(), Ok(2), "and there it hangs");
@@ -140,9 +140,9 @@ fn a_slow_disk_fills_the_queue_and_blocks_nobody() {
     let refused = issue(4).unwrap_err();
     assert!(matches!(refused.0, Change::Issued { .. }), "given back");
     for number in 0..4 {
-        behind.submit(claimed(number, number)).unwrap();
+        behind.submit(gone(number)).unwrap();
     }
-    behind.submit(revoked(1)).unwrap_err();
+    behind.submit(gone(1)).unwrap_err();
     assert_eq!(behind.statistics().refused, 2);
     assert_eq!(behind.statistics().waiting(), 8);
     for _ in 0..4 {
@@ -157,11 +157,11 @@ fn a_slow_disk_fills_the_queue_and_blocks_nobody() {
 #[test]
 fn a_store_that_panics_is_an_error_and_no_hang() {
     let (behind, batches, told) = stepped(patient());
-    behind.submit(issued(1, 1, later(HOUR))).unwrap();
+    behind.submit(issued(1, later(HOUR))).unwrap();
     told.send(false).unwrap();
     assert!(matches!(behind.flush(), Err(Error::Ended)));
     assert_eq!(batches.recv(), Ok(1));
-    behind.submit(issued(2, 2, later(HOUR))).unwrap_err();
+    behind.submit(issued(2, later(HOUR))).unwrap_err();
     assert!(matches!(behind.stop(), Err(Error::Ended)));
 }
 
@@ -169,8 +169,8 @@ fn a_store_that_panics_is_an_error_and_no_hang() {
 fn expiry_happens_in_its_turn() {
     let directory = tempfile::tempdir().unwrap();
     let behind = WriteBehind::start(open(directory.path()), patient()).unwrap();
-    behind.submit(issued(1, 1, later(1))).unwrap();
-    behind.submit(issued(2, 2, later(9 * HOUR))).unwrap();
+    behind.submit(issued(1, later(1))).unwrap();
+    behind.submit(issued(2, later(9 * HOUR))).unwrap();
     behind.expire(later(2 * HOUR));
     behind.stop().unwrap();
     let (held, replayed) = replay(&mut open(directory.path()), NOW);
@@ -187,9 +187,9 @@ fn the_child() {
             let behind = WriteBehind::start(open(&directory), Batching::default()).unwrap();
             for round in 0.. {
                 for number in round * 100..(round + 1) * 100 {
-                    behind.submit(issued(number, number, later(HOUR))).unwrap();
+                    behind.submit(issued(number, later(HOUR))).unwrap();
                     if number % 2 == 1 {
-                        behind.submit(claimed(number - 1, number - 1)).unwrap();
+                        behind.submit(gone(number - 1)).unwrap();
                     }
                 }
                 if round % 3 == 0 {
@@ -214,11 +214,11 @@ fn on_a_full_disk(directory: &Path) {
         setrlimit(Resource::Fsize, limit).unwrap();
     };
     let behind = WriteBehind::start(open(directory), Batching::default()).unwrap();
-    behind.submit(issued(0, 0, later(HOUR))).unwrap();
+    behind.submit(issued(0, later(HOUR))).unwrap();
     behind.flush().unwrap();
     room(Some(256 << 10));
     for number in 1..5000 {
-        behind.submit(issued(number, number, later(HOUR))).unwrap();
+        behind.submit(issued(number, later(HOUR))).unwrap();
     }
     let error = behind.flush().unwrap_err();
     report(error);
@@ -250,8 +250,7 @@ fn a_kill_loses_what_was_not_flushed_and_nothing_else() {
         let (held, replayed) = replay(&mut open(directory.path()), NOW);
         assert_eq!((replayed.expired, replayed.unreadable), (0, 0));
         let holds = |number: u64| {
-            let key = (owner(number).as_bytes().to_vec(), id(number));
-            held.get(&key)
+            held.get(&id(number))
                 .map(|(_, found)| assert_eq!(*found, bytes(number)))
         };
         for number in 0..flushed {

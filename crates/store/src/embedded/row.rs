@@ -1,61 +1,27 @@
 //! One entry in the database.
 //!
 //! ```text
-//! key    owner tag (8) ‖ id (8)                        owner tag = HMAC-SHA256(owner key, owner)[0..8]
-//! value  bucket (8) ‖ nonce (24) ‖ sealed ‖ tag (16)
-//! sealed expiry (8) ‖ length of owner (2) ‖ owner ‖ entry
+//! key    place: end of bucket (28 bits) ‖ number in the bucket (36 bits)
+//! value  id (8) ‖ nonce (24) ‖ sealed ‖ tag (16)
+//! sealed expiry (8) ‖ entry
 //! ```
 //!
-//! An owner's handles lie side by side, and no owner is named. Two owners with one tag (2^-64 for a
-//! pair) would be revoked together: the cost is a full handshake.
+//! Entries are appended to their bucket, which is cheap in a tree, and vanish with it in one piece.
 
-use hmac::{Hmac, KeyInit, Mac};
 use refpoint_keys::UtcTime;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::bucket::{Bucket, BucketKey};
-use crate::{Entry, HandleId, KeyFile, Owner};
+use super::place::Place;
+use crate::bucket::BucketKey;
+use crate::{Entry, HandleId};
 
 const LABEL: &[u8] = b"refpoint store 1";
-const HEAD: usize = 8 + BucketKey::NONCE;
+const AAD: usize = LABEL.len() + 16 + 8 + HandleId::LEN;
+const HEAD: usize = HandleId::LEN + BucketKey::NONCE;
 
-/// Under which an entry is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RowKey(pub(crate) u128);
-
-impl RowKey {
-    pub(crate) fn new(tag: u64, id: HandleId) -> Self {
-        Self(u128::from(tag) << 64 | u128::from(u64::from_be_bytes(*id.as_bytes())))
-    }
-
-    /// The first and the last key that an owner's handles can have.
-    pub(crate) fn all(tag: u64) -> (Self, Self) {
-        let (first, last) = (HandleId::new([0; 8]), HandleId::new([0xff; 8]));
-        (Self::new(tag, first), Self::new(tag, last))
-    }
-
-    fn id(self) -> HandleId {
-        HandleId::new((self.0 as u64).to_be_bytes())
-    }
-
-    fn tag(self) -> u64 {
-        (self.0 >> 64) as u64
-    }
-}
-
-/// By which the database knows an owner.
-pub(crate) fn owner_tag(keys: &KeyFile, owner: &Owner) -> u64 {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(keys.owner.bytes()).expect("HMAC takes keys of any length");
-    mac.update(owner.as_bytes());
-    let tag = mac.finalize().into_bytes();
-    u64::from_be_bytes(*tag.first_chunk().expect("32 bytes hold 8"))
-}
-
-fn associated(store: &[u8; 16], bucket: Bucket, key: RowKey) -> [u8; LABEL.len() + 16 + 8 + 16] {
-    let mut aad = [0; LABEL.len() + 16 + 8 + 16];
-    let fields: [&[u8]; 4] = [LABEL, store, &bucket.0.to_be_bytes(), &key.0.to_be_bytes()];
+fn associated(store: &[u8; 16], place: Place, id: HandleId) -> [u8; AAD] {
+    let mut aad = [0; AAD];
+    let fields: [&[u8]; 4] = [LABEL, store, &place.code().to_be_bytes(), id.as_bytes()];
     let mut at = 0;
     for field in fields {
         aad[at..at + field.len()].copy_from_slice(field);
@@ -65,56 +31,85 @@ fn associated(store: &[u8; 16], bucket: Bucket, key: RowKey) -> [u8; LABEL.len()
 }
 
 /// Seals an entry under its bucket's key.
-pub(crate) fn seal(
-    keys: &KeyFile,
-    (bucket, bucket_key): (Bucket, &BucketKey),
-    key: RowKey,
-    (owner, entry): (&Owner, &Entry),
+pub(super) fn seal(
+    store: &[u8; 16],
+    key: &BucketKey,
+    place: Place,
+    (id, entry): (HandleId, &Entry),
     nonce: &[u8; BucketKey::NONCE],
 ) -> Vec<u8> {
-    let (owner, bytes) = (owner.as_bytes(), entry.expose_bytes());
+    let bytes = entry.expose_bytes();
     // Room for everything: the secret is encrypted where it is written first.
-    let length = HEAD + 8 + 2 + owner.len() + bytes.len() + BucketKey::TAG;
-    let mut row = Vec::with_capacity(length);
-    row.extend_from_slice(&bucket.0.to_be_bytes());
+    let mut row = Vec::with_capacity(HEAD + 8 + bytes.len() + BucketKey::TAG);
+    row.extend_from_slice(id.as_bytes());
     row.extend_from_slice(nonce);
     row.extend_from_slice(&entry.expiry().as_secs().to_be_bytes());
-    let owner_length = u16::try_from(owner.len()).expect("an owner is short");
-    row.extend_from_slice(&owner_length.to_be_bytes());
-    row.extend_from_slice(owner);
     row.extend_from_slice(bytes);
-    let aad = associated(&keys.store, bucket, key);
-    let tag = bucket_key.seal(nonce, &aad, &mut row[HEAD..]);
+    let aad = associated(store, place, id);
+    let tag = key.seal(nonce, &aad, &mut row[HEAD..]);
     row.extend_from_slice(&tag);
     row
 }
 
-/// The bucket of a row.
-pub(crate) fn bucket(row: &[u8]) -> Option<Bucket> {
-    row.first_chunk()
-        .map(|end| Bucket(u64::from_be_bytes(*end)))
+/// Whose row it is.
+pub(super) fn id(row: &[u8]) -> Option<HandleId> {
+    row.first_chunk().map(|id| HandleId::new(*id))
 }
 
 /// Opens a row; `None` if it was altered, or sealed under another key.
-pub(crate) fn open(
-    keys: &KeyFile,
-    bucket_key: &BucketKey,
-    key: RowKey,
+pub(super) fn open(
+    store: &[u8; 16],
+    key: &BucketKey,
+    place: Place,
     row: &[u8],
-) -> Option<(Owner, HandleId, Entry)> {
-    let bucket = bucket(row)?;
-    let (nonce, sealed) = row.get(8..)?.split_first_chunk()?;
-    let (sealed, tag) = sealed.split_last_chunk()?;
+) -> Option<(HandleId, Entry)> {
+    let (id, left) = row.split_first_chunk()?;
+    let (nonce, left) = left.split_first_chunk()?;
+    let (sealed, tag) = left.split_last_chunk()?;
+    let id = HandleId::new(*id);
     let mut opened = Zeroizing::new(sealed.to_vec());
-    let aad = associated(&keys.store, bucket, key);
-    if !bucket_key.open(nonce, &aad, &mut opened, tag) {
+    let aad = associated(store, place, id);
+    if !key.open(nonce, &aad, &mut opened, tag) {
         return None;
     }
-    let (expiry, rest) = opened.split_first_chunk()?;
-    let (length, rest) = rest.split_first_chunk()?;
-    let (owner, bytes) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-    let owner = Owner::new(owner).ok()?;
+    let (expiry, bytes) = opened.split_first_chunk()?;
     let expiry = UtcTime::from_secs(u64::from_be_bytes(*expiry));
     let entry = Entry::new(expiry, Zeroizing::new(bytes.to_vec())).ok()?;
-    (owner_tag(keys, &owner) == key.tag()).then(|| (owner, key.id(), entry))
+    Some((id, entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bucket::Bucket;
+    use crate::secret::Secret;
+
+    proptest! {
+        #[test]
+        fn only_the_row_itself_opens_at_its_place(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            flipped in any::<prop::sample::Index>(),
+            garbage in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let key = BucketKey(Secret::copy_from(&[1; 32]));
+            let place = |number| Place::new(Bucket(60), number).unwrap();
+            let expiry = UtcTime::from_secs(3599);
+            let entry = Entry::new(expiry, Zeroizing::new(bytes.clone())).unwrap();
+            let handle = HandleId::new([2; 8]);
+            let mut row = seal(&[3; 16], &key, place(4), (handle, &entry), &[5; 24]);
+            prop_assert_eq!(id(&row), Some(handle));
+            let (id, opened) = open(&[3; 16], &key, place(4), &row).unwrap();
+            prop_assert_eq!((id, opened.expiry()), (handle, expiry));
+            prop_assert_eq!(opened.expose_bytes(), &bytes[..]);
+            prop_assert!(open(&[3; 16], &key, place(5), &row).is_none());
+            prop_assert!(open(&[4; 16], &key, place(4), &row).is_none());
+            let at = flipped.index(row.len());
+            row[at] ^= 1;
+            prop_assert!(open(&[3; 16], &key, place(4), &row).is_none());
+            prop_assert!(open(&[3; 16], &key, place(4), &row[..at]).is_none());
+            prop_assert!(open(&[3; 16], &key, place(4), &garbage).is_none());
+        }
+    }
 }

@@ -54,7 +54,7 @@ impl Queue {
         let mut state = self.state();
         let most = match change {
             Change::Issued { .. } => self.batching.capacity,
-            Change::Claimed { .. } | Change::Revoked { .. } => 2 * self.batching.capacity,
+            Change::Gone(_) => 2 * self.batching.capacity,
         };
         if state.ended || state.statistics.waiting() >= most as u64 {
             state.statistics.refused += 1;

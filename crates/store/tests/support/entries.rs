@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use refpoint_keys::UtcTime;
-use refpoint_store::{Change, Entry, HandleId, Owner, Replayed, Store};
+use refpoint_store::{Change, Entry, HandleId, Replayed, Store};
 use zeroize::Zeroizing;
 
 /// When these tests take place.
@@ -13,10 +13,6 @@ pub(crate) const HOUR: u64 = 3600;
 
 pub(crate) fn later(seconds: u64) -> UtcTime {
     UtcTime::from_secs(NOW.as_secs() + seconds)
-}
-
-pub(crate) fn owner(number: u64) -> Owner {
-    Owner::new(format!("//sp.example/id-mn/C{number}").as_bytes()).unwrap()
 }
 
 pub(crate) fn id(number: u64) -> HandleId {
@@ -31,36 +27,27 @@ pub(crate) fn bytes(number: u64) -> Vec<u8> {
         .collect()
 }
 
-pub(crate) fn issued(of: u64, number: u64, expiry: UtcTime) -> Change {
+pub(crate) fn issued(number: u64, expiry: UtcTime) -> Change {
     let entry = Entry::new(expiry, Zeroizing::new(bytes(number))).unwrap();
     Change::Issued {
-        owner: owner(of),
         id: id(number),
         entry,
     }
 }
 
-pub(crate) fn claimed(of: u64, number: u64) -> Change {
-    Change::Claimed {
-        owner: owner(of),
-        id: id(number),
-    }
+pub(crate) fn gone(number: u64) -> Change {
+    Change::Gone(id(number))
 }
 
-pub(crate) fn revoked(of: u64) -> Change {
-    Change::Revoked { owner: owner(of) }
-}
-
-/// What a store holds: owner, id, expiry and bytes.
-pub(crate) type Held = BTreeMap<(Vec<u8>, HandleId), (u64, Vec<u8>)>;
+/// What a store holds: expiry and bytes.
+pub(crate) type Held = BTreeMap<HandleId, (u64, Vec<u8>)>;
 
 pub(crate) fn replay(store: &mut dyn Store, now: UtcTime) -> (Held, Replayed) {
     let mut held = Held::new();
     let replayed = store
-        .replay(now, &mut |owner, id, entry| {
+        .replay(now, &mut |id, entry| {
             let value = (entry.expiry().as_secs(), entry.expose_bytes().to_vec());
-            let before = held.insert((owner.as_bytes().to_vec(), id), value);
-            assert!(before.is_none(), "one entry twice");
+            assert!(held.insert(id, value).is_none(), "one handle twice");
         })
         .unwrap();
     assert_eq!(replayed.entries, held.len());
@@ -69,15 +56,11 @@ pub(crate) fn replay(store: &mut dyn Store, now: UtcTime) -> (Held, Replayed) {
 
 /// Does to the model what a store should do.
 pub(crate) fn apply(held: &mut Held, change: &Change) {
-    let key = |owner: &Owner, id: &HandleId| (owner.as_bytes().to_vec(), *id);
     match change {
-        Change::Issued { owner, id, entry } => {
+        Change::Issued { id, entry } => {
             let value = (entry.expiry().as_secs(), entry.expose_bytes().to_vec());
-            held.insert(key(owner, id), value);
+            held.insert(*id, value);
         }
-        Change::Claimed { owner, id } => {
-            held.remove(&key(owner, id));
-        }
-        Change::Revoked { owner } => held.retain(|(of, _), _| of != owner.as_bytes()),
+        Change::Gone(id) => drop(held.remove(id)),
     }
 }
