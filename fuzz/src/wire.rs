@@ -3,7 +3,7 @@
 use refpoint_keys::Version;
 use refpoint_wire::{
     Control, Error, FRAME_HEADER, Frame, InitiatePayload, LogLimit, Packet, Record, RespondPayload,
-    Sequence, TAG_LEN,
+    ResumeBody, Sequence, TAG_LEN,
 };
 
 use crate::Input;
@@ -22,6 +22,21 @@ pub fn wire_packet(data: &[u8]) {
         }
         Ok(Packet::Respond { index, message }) => {
             [&Packet::respond_header(index), message].concat()
+        }
+        Ok(Packet::Resume(resume)) => {
+            assert_eq!(resume.header.encode(), resume.header_bytes);
+            match resume.body {
+                ResumeBody::Light { nonce, mac } => [resume.header_bytes, &nonce, &mac].concat(),
+                ResumeBody::Fresh(message) => [resume.header_bytes, message].concat(),
+            }
+        }
+        Ok(Packet::Resumed {
+            index,
+            header,
+            body,
+        }) => {
+            assert_eq!(Packet::resumed_header(index), header);
+            [header, body].concat()
         }
         Ok(Packet::Retry(retry)) => retry.encode(),
         Ok(Packet::Refuse(refuse)) => refuse.encode(),

@@ -20,6 +20,14 @@ impl CookieKey {
         Self(key)
     }
 
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub(crate) fn expose_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// `HMAC-SHA-256(key, time bucket ‖ address ‖ header without cookie)`, its first 16 bytes.
     fn at(&self, bucket: u64, from: SocketAddr, header: &InitiateHeader) -> Cookie {
         let mut mac =

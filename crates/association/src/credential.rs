@@ -5,13 +5,14 @@ use refpoint_keys::{
 };
 use refpoint_wire::{Suite, Terms};
 
-use crate::{Error, Now, Policy, PublicKey, StaticKey};
+use crate::{Class, Error, Now, Policy, PublicKey, StaticKey, Tenant};
 
 /// The entity that an end point speaks for.
 #[derive(Clone, Debug)]
 pub struct Local {
     entity: EntityId,
     static_key: Option<StaticKey>,
+    boot: u64,
 }
 
 impl Local {
@@ -21,7 +22,21 @@ impl Local {
         Self {
             entity,
             static_key: None,
+            boot: 0,
         }
+    }
+
+    /// With a count of this machine's boots, which it keeps where it outlives them: nonces of
+    /// `light` mix it in, so that a generator that begins alike after each boot repeats none of
+    /// them (rule S2). Machines with a seeded generator need none.
+    #[must_use]
+    pub const fn with_boot_counter(mut self, boot: u64) -> Self {
+        self.boot = boot;
+        self
+    }
+
+    pub(crate) const fn boot(&self) -> u64 {
+        self.boot
     }
 
     /// With the static key that `pinned` and `known` need.
@@ -55,6 +70,9 @@ pub struct Credential {
     local_initiates: bool,
     peer_initiates: bool,
     policy: Arc<Policy>,
+    generation: u32,
+    class: Class,
+    tenant: Tenant,
 }
 
 impl Credential {
@@ -85,6 +103,9 @@ impl Credential {
             local_initiates: true,
             peer_initiates: true,
             policy: Arc::default(),
+            generation: 0,
+            class: Class::Normal,
+            tenant: Tenant::default(),
         })
     }
 
@@ -121,6 +142,39 @@ impl Credential {
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = Arc::new(policy);
         self
+    }
+
+    /// The revocation generation: raising it revokes every handle that was given under a lower
+    /// one, while the key stays as it is (rule S5).
+    #[must_use]
+    pub const fn with_generation(mut self, generation: u32) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// How urgent this peer is, and whose quota it counts in, when there are more handshakes to
+    /// make than this end can.
+    #[must_use]
+    pub const fn with_class(mut self, class: Class, tenant: Tenant) -> Self {
+        self.class = class;
+        self.tenant = tenant;
+        self
+    }
+
+    pub(crate) const fn class(&self) -> Class {
+        self.class
+    }
+
+    pub(crate) const fn tenant(&self) -> Tenant {
+        self.tenant
+    }
+
+    pub(crate) const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) const fn local(&self) -> &EntityId {
+        &self.local
     }
 
     /// The peer.
@@ -215,6 +269,12 @@ impl Credential {
 /// Names a credential of a [`Credentials`] table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId(u32);
+
+impl CredentialId {
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+}
 
 /// All credentials of an end point, found by what a handshake shows first.
 #[derive(Debug, Default)]

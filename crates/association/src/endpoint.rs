@@ -1,35 +1,40 @@
 //! Associations on datagrams: many of them, behind one socket.
 
-use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, collections::BTreeSet, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use rand_core::CryptoRng;
-use refpoint_wire::{Packet, PacketHash, Refuse};
+use refpoint_wire::{Packet, PacketHash, Refuse, SessionLabel};
 use sha2::{Digest, Sha256};
+use zeroize::ZeroizeOnDrop;
 
 use self::{
     association::{Association, NONE, Phase},
-    attempt::Attempt,
+    attempt::{Answer, Attempt},
     half_open::HalfOpen,
     slots::{Slot, Slots},
 };
 use crate::{
-    Authenticated, Credential, CredentialId, Credentials, Error, Local, Now,
+    Admission, Authenticated, Credential, CredentialId, Credentials, Error, HeldHandle,
+    IssuedHandles, Local, Now, RenewalPlan, SlotTokenKey,
     bucket::Bucket,
     contexts::{Contexts, Owner},
     cookie::CookieKey,
 };
 
+mod admitting;
 mod association;
 mod attempt;
 mod config;
 mod control;
+mod grants;
 mod half_open;
 #[cfg(test)]
 mod insiders;
 mod outbox;
 mod receiving;
 mod responding;
+mod resuming;
 mod sending;
 mod slots;
 mod succession;
@@ -68,6 +73,28 @@ pub struct Statistics {
     pub limited: u64,
     /// Records delivered or understood.
     pub opened: u64,
+    /// Resumes answered.
+    pub resumed: u64,
+    /// Resumes whose handle was no good, and whose sender was told so.
+    pub refused: u64,
+}
+
+/// The keys of what a responder has given out: they belong with the store of its handles, so that
+/// a restart makes neither handles nor slots worthless.
+#[derive(ZeroizeOnDrop)]
+pub struct ResponderKeys {
+    /// Of cookies.
+    pub cookies: [u8; 32],
+    /// Of slot tokens.
+    pub slots: [u8; 32],
+    /// Of the tags over handles.
+    pub handles: [u8; 32],
+}
+
+impl core::fmt::Debug for ResponderKeys {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ResponderKeys(..)")
+    }
 }
 
 /// All associations of one entity behind one datagram socket.
@@ -90,10 +117,20 @@ pub struct Endpoint {
     /// Associations that nobody has confirmed to yet.
     unconfirmed: usize,
     contexts: Contexts,
+    /// What this end has issued as responder, and what it may redeem as initiator: two tables
+    /// that share nothing (rule S3).
+    issued: IssuedHandles,
+    held: BTreeMap<(CredentialId, SessionLabel), HeldHandle>,
+    /// Whose renewal lies when; made when this end first is a responder.
+    plan: Option<Box<RenewalPlan>>,
     cookie: CookieKey,
-    handshakes: Bucket,
+    /// None: a cookie is always asked for.
+    admission: Option<Admission>,
+    tokens: SlotTokenKey,
+    utc_offset: Option<i64>,
     retries: Bucket,
     refusals: Bucket,
+    handle_refusals: Bucket,
     strays: Bucket,
     hints: Bucket,
     scratch: Vec<u8>,
@@ -113,12 +150,18 @@ impl Endpoint {
         Self {
             slots: Slots::new(config.index_len),
             contexts: Contexts::new(config.contexts),
-            handshakes: Bucket::new(config.handshakes_per_second, config.handshakes_per_second),
+            admission: config.admission.clone().map(Admission::new),
+            utc_offset: None,
             retries: Bucket::new(20_000, 2_000),
             refusals: Bucket::new(100, 20),
+            handle_refusals: Bucket::new(20_000, 2_000),
             strays: Bucket::new(1_000, 1_000),
             hints: Bucket::new(10, 10),
+            tokens: SlotTokenKey::new(draw(rng)),
             cookie: CookieKey::new(rng),
+            issued: IssuedHandles::new(config.handles, rng),
+            held: BTreeMap::new(),
+            plan: None,
             timers: BTreeSet::new(),
             heads: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -130,6 +173,26 @@ impl Endpoint {
             config,
             local,
             credentials,
+        }
+    }
+
+    /// With the keys that this end's cookies and handles were made by before it restarted, or that
+    /// its replicas share (rules S6, T2).
+    #[must_use]
+    pub fn with_responder_keys(mut self, keys: &ResponderKeys) -> Self {
+        self.cookie = CookieKey::from_bytes(keys.cookies);
+        self.tokens = SlotTokenKey::new(keys.slots);
+        self.issued = self.issued.with_key(keys.handles);
+        self
+    }
+
+    /// The keys that its cookies and handles are made by, for a store.
+    #[must_use]
+    pub fn responder_keys(&self) -> ResponderKeys {
+        ResponderKeys {
+            cookies: *self.cookie.expose_bytes(),
+            slots: *self.tokens.expose_bytes(),
+            handles: *self.issued.expose_key(),
         }
     }
 
@@ -151,7 +214,25 @@ impl Endpoint {
                 self.receive_initiate(now, rng, from, packet, &initiate, out);
             }
             Ok(Packet::Respond { index, message }) => {
-                self.receive_respond(now, rng, None, index, message, out);
+                let answer = Answer {
+                    index,
+                    header: None,
+                    message,
+                };
+                self.receive_answer(now, rng, None, &answer, out);
+            }
+            Ok(Packet::Resume(resume)) => self.receive_resume(now, rng, from, packet, &resume, out),
+            Ok(Packet::Resumed {
+                index,
+                header,
+                body,
+            }) => {
+                let answer = Answer {
+                    index,
+                    header: Some(header),
+                    message: body,
+                };
+                self.receive_answer(now, rng, None, &answer, out);
             }
             Ok(Packet::Retry(retry)) => self.receive_retry(now, rng, from, &retry, out),
             Ok(Packet::Refuse(refuse)) => self.receive_refuse(now, rng, from, &refuse, out),
@@ -295,7 +376,7 @@ impl Endpoint {
         let (serial, index, set_to) = (association.serial, association.index, association.timer);
         let credential = association.peer.credential_id();
         let next = association.next_of_peer;
-        let unconfirmed = matches!(association.phase, Phase::Unconfirmed { .. });
+        let unconfirmed = matches!(association.phase, Phase::Unconfirmed(_));
         let cached = (association.sender.cached_at, association.receiver.cached_at);
         self.contexts.forget(
             Owner {
@@ -378,6 +459,12 @@ impl Endpoint {
             binding: None,
         }
     }
+}
+
+fn draw(rng: &mut dyn CryptoRng) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rng.fill_bytes(&mut bytes);
+    bytes
 }
 
 fn packet_hash(packet: &[u8]) -> PacketHash {

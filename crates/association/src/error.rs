@@ -31,6 +31,9 @@ pub enum Error {
     /// The peer speaks other versions only.
     #[error("the peer speaks other versions of the protocol only")]
     Version,
+    /// The peer does not know this handle (any more).
+    #[error("the peer cannot redeem the handle: it is unknown, used, expired or revoked there")]
+    Handle,
     /// The peer closed the association.
     #[error("the peer closed the association: {0:?}")]
     Closed(refpoint_wire::CloseReason),

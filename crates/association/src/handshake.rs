@@ -6,7 +6,7 @@
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use refpoint_keys::{AssociationPsk, Profile};
+use refpoint_keys::Profile;
 use refpoint_wire::{Suite, Terms};
 use snow::{Builder, HandshakeState};
 use zeroize::{Zeroize, Zeroizing};
@@ -24,7 +24,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) terms: Terms,
     pub(crate) prologue: &'a [u8],
     /// Known at the start in `psk` and `pinned`; in `known` the responder sets it later.
-    pub(crate) psk: Option<&'a AssociationPsk>,
+    pub(crate) psk: Option<&'a [u8; 32]>,
     pub(crate) static_key: Option<&'a StaticKey>,
     pub(crate) remote: Option<PublicKey>,
     /// The ephemeral key is made from these bytes.
@@ -96,7 +96,7 @@ fn build(setup: &Setup<'_>, initiator: bool) -> Result<Scrubbed<HandshakeState>,
     }
     if let Some(psk) = setup.psk {
         builder = builder
-            .psk(psk_slot(setup.terms.profile), psk.expose_bytes())
+            .psk(psk_slot(setup.terms.profile), psk)
             .map_err(failed)?;
     }
     let state = Scrubbed::try_new(|| {

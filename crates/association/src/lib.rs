@@ -89,13 +89,17 @@ mod endpoint;
 mod epoch;
 mod error;
 mod handshake;
+mod held;
+mod issued;
 mod letters;
 mod lifetime;
+mod light;
 mod negotiation;
 mod one_way;
 mod policy;
 mod prologue;
 mod receiver;
+mod redemption;
 mod renewal;
 mod schedule;
 mod scrub;
@@ -115,8 +119,12 @@ pub use backend::Backend;
 pub use backoff::Backoff;
 pub use content_key::{ContentKey, SpentContentKey};
 pub use credential::{Credential, CredentialId, Credentials, Local};
-pub use endpoint::{AssociationId, AttemptId, Config, Endpoint, Event, Outbox, Statistics};
+pub use endpoint::{
+    AssociationId, AttemptId, Config, Endpoint, Event, Outbox, ResponderKeys, Statistics,
+};
 pub use error::Error;
+pub use held::HeldHandle;
+pub use issued::{HandleChange, IssuedHandles, StoredHandle};
 pub use letters::{
     LETTER_OVERHEAD, Letter, LetterInitiator, LetterLimits, LetterPost, LetterResponder,
     LetterSession, OpenedLetter,
@@ -124,7 +132,9 @@ pub use letters::{
 pub use lifetime::Lifetime;
 pub use one_way::{MAX_ONE_WAY_PAYLOAD, OneWay, Revealed};
 pub use policy::Policy;
-pub use refpoint_wire::{Carriage, CloseReason, Index, SessionLabel, Suite, Terms};
+pub use refpoint_wire::{
+    Carriage, CloseReason, HandleId, Index, Mode, Modes, SessionLabel, Suite, Terms,
+};
 pub use renewal::{RenewalPlan, Turn, Window};
 pub use slot_token::{SlotTokenKey, TokenSubject};
 pub use static_key::{PublicKey, StaticKey};

@@ -7,18 +7,23 @@ use core::{fmt, time::Duration};
 use rand_core::CryptoRng;
 use refpoint_keys::{Profile, Role};
 use refpoint_wire::{
-    Carriage, Cookie, Index, Initiate, InitiateHeader, InitiatePayload, Packet, RespondPayload,
-    SessionLabel, Terms,
+    Carriage, Cookie, Grant, Index, Initiate, InitiateHeader, InitiatePayload, LightGrant, Mode,
+    Packet, RETRY_MAC_LEN, RespondPayload, ResumeHeader, Retry, SessionLabel, Terms,
 };
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
-    Authenticated, Backend, Credential, CredentialId, Credentials, Error, Local, Now, PublicKey,
+    Authenticated, Backend, Credential, CredentialId, Credentials, Error, HeldHandle, Local, Now,
+    PublicKey,
     handshake::{self, Initiator, Responder, Setup},
+    light::{self, Exchange},
     policy::Agreed,
     prologue::prologue,
-    schedule::{Exporter, Traffic},
+    schedule::{Exporter, Master, Resumption, Traffic, hmac},
 };
+
+mod resuming;
 
 /// What does not change from one handshake of an end point to the next.
 #[derive(Debug)]
@@ -44,6 +49,8 @@ pub(crate) struct Agreement {
     pub(crate) owes_grant: bool,
     /// The peer's index.
     pub(crate) remote: Option<Index>,
+    /// What came with the answer itself: in `light` only, where no record needs to bring it.
+    pub(crate) grant: Option<Grant>,
 }
 
 /// Which association an initiator wants.
@@ -56,7 +63,7 @@ pub(crate) struct Wanted {
 
 /// An Initiate that was sent, and the state that can read its answer.
 pub(crate) struct Offer {
-    handshake: Initiator,
+    kind: Kind,
     wanted: Wanted,
     terms: Terms,
     no_clock: bool,
@@ -64,7 +71,48 @@ pub(crate) struct Offer {
     pub(crate) packet: Vec<u8>,
 }
 
+enum Kind {
+    /// A full handshake.
+    Full(Initiator),
+    /// A resumption by `fresh`.
+    Fresh(Initiator, Redeemed),
+    /// A resumption by `light`.
+    Light(Exchange, Redeemed),
+}
+
+/// The handle that an offer redeems.
+struct Redeemed {
+    secret: Resumption,
+    session: SessionLabel,
+    epoch_bits: u8,
+}
+
 impl Offer {
+    /// The profile of a full handshake; none when a handle is redeemed.
+    pub(crate) const fn profile(&self) -> Option<Profile> {
+        match self.kind {
+            Kind::Full(_) => Some(self.terms.profile),
+            Kind::Fresh(..) | Kind::Light(..) => None,
+        }
+    }
+
+    /// Whether the responder made this Retry, or at least somebody who knows what it knows (T3).
+    pub(crate) fn verifies(&self, retry: &Retry) -> bool {
+        let covered = retry.covered();
+        let mac = match &self.kind {
+            Kind::Full(_) => connection_hint(
+                &self.wanted.credential,
+                (self.terms.profile, Role::Initiator),
+                self.wanted.credential.public_key(),
+                &covered,
+            ),
+            Kind::Fresh(_, redeemed) | Kind::Light(_, redeemed) => {
+                Some(redeemed.secret.hint(&covered))
+            }
+        };
+        mac.is_some_and(|mac| mac.ct_eq(&retry.mac).into())
+    }
+
     /// Writes an Initiate with a new ephemeral key.
     pub(crate) fn new(
         context: &Context<'_>,
@@ -113,7 +161,7 @@ impl Offer {
             backend: context.backend,
             terms,
             prologue: &prologue,
-            psk: Some(&psk),
+            psk: Some(psk.expose_bytes()),
             static_key: context.local.static_key(),
             remote: credential.public_key(),
             entropy: handshake::draw(rng),
@@ -133,7 +181,7 @@ impl Offer {
             packet.extend_from_slice(&tag.tag(&packet));
         }
         Ok(Self {
-            handshake,
+            kind: Kind::Full(handshake),
             wanted,
             terms,
             no_clock: now.utc.is_none(),
@@ -141,19 +189,39 @@ impl Offer {
         })
     }
 
-    /// Reads a Respond. Until [`Answered::finish`] nothing is lost: a forged one changes nothing.
-    pub(crate) fn answer(&mut self, message: &[u8]) -> Result<Answered, Error> {
-        let payload = self.handshake.read(message)?;
-        RespondPayload::decode(&payload)
-            .map(Answered)
-            .map_err(Error::Wire)
+    /// Reads the answer: a Respond's message, or a Resumed's header and body. Until
+    /// [`finish`](Self::finish) nothing is lost: a forged one changes nothing.
+    pub(crate) fn answer(
+        &mut self,
+        backend: Backend,
+        header: Option<&[u8]>,
+        message: &[u8],
+    ) -> Result<Answered, Error> {
+        let suite = self.terms.suite;
+        match (&mut self.kind, header) {
+            (Kind::Full(handshake), None) | (Kind::Fresh(handshake, _), Some(_)) => {
+                let payload = handshake.read(message)?;
+                let payload = RespondPayload::decode(&payload)?;
+                let light = None;
+                Ok(Answered { payload, light })
+            }
+            (Kind::Light(exchange, redeemed), Some(header)) => {
+                let opened = exchange.open(&redeemed.secret, (backend, suite), header, message);
+                let (master, LightGrant { payload, grant }) = opened?;
+                let light = Some((master, grant));
+                Ok(Answered { payload, light })
+            }
+            (Kind::Full(_), Some(_)) | (Kind::Fresh(..) | Kind::Light(..), None) => {
+                Err(Error::Unexpected)
+            }
+        }
     }
 
     /// What was agreed on, once an answer was read.
     pub(crate) fn finish(
         self,
         context: &Context<'_>,
-        Answered(payload): Answered,
+        Answered { payload, light }: Answered,
         now: Now,
     ) -> Result<Agreement, Error> {
         if payload.index.is_none() != (context.carriage == Carriage::Stream) {
@@ -167,14 +235,29 @@ impl Offer {
         if self.no_clock && payload.no_clock {
             return Err(Error::Expired);
         }
-        let master = self.handshake.finish()?.into_master();
+        let mut agreed = credential.policy().agree(payload.limits);
+        let (master, session, grant) = match (self.kind, light) {
+            (Kind::Full(handshake), None) => {
+                let master = handshake.finish()?.into_master();
+                (master, self.wanted.session, None)
+            }
+            (Kind::Fresh(handshake, redeemed), None) => {
+                let master = handshake.finish()?.into_master();
+                (master, redeemed.session, None)
+            }
+            (Kind::Light(_, redeemed), Some((master, grant))) => {
+                // What the responder knows of this end's epochs is what it knew before.
+                agreed.epoch_bits = Agreed::epoch_bits(redeemed.epoch_bits, payload.limits);
+                (master, redeemed.session, Some(grant))
+            }
+            _ => return Err(Error::Unexpected),
+        };
         let (send, receive, exporter) =
             master.into_association(Role::Initiator, context.local.entity(), credential.peer());
-        let agreed = credential.policy().agree(payload.limits);
         let peer = Authenticated {
             credential,
             id: self.wanted.id,
-            session: self.wanted.session,
+            session,
             terms: self.terms,
             role: Role::Initiator,
         };
@@ -187,6 +270,7 @@ impl Offer {
             remaining,
             owes_grant: payload.no_clock,
             remote: payload.index,
+            grant,
         })
     }
 }
@@ -199,8 +283,43 @@ impl fmt::Debug for Offer {
     }
 }
 
-/// The payload of a Respond that opened.
-pub(crate) struct Answered(RespondPayload);
+/// An answer that opened: its payload and, in `light`, the secrets and the grant.
+pub(crate) struct Answered {
+    payload: RespondPayload,
+    light: Option<(Master, Grant)>,
+}
+
+/// The MAC over a Retry that answers an Initiate (rule T3).
+///
+/// ```text
+/// psk, pinned   HMAC(HintKey, covered)[0..8]
+/// known         HMAC(HKDF-Extract("refpoint/1 hint", responder's public key), covered)[0..8]
+/// ```
+///
+/// In `known` nothing secret is shared before a DH, so it only keeps out who does not know the
+/// responder's key.
+pub(crate) fn connection_hint(
+    credential: &Credential,
+    (profile, role): (Profile, Role),
+    responder: Option<PublicKey>,
+    covered: &[u8],
+) -> Option<[u8; RETRY_MAC_LEN]> {
+    if profile == Profile::Known {
+        return responder.map(|key| public_hint(&key, covered));
+    }
+    let keys = credential.context(profile, role);
+    let key = credential.key().hint_key(&keys).ok()?;
+    Some(key.tag(covered))
+}
+
+/// The MAC of `known`.
+pub(crate) fn public_hint(responder: &PublicKey, covered: &[u8]) -> [u8; RETRY_MAC_LEN] {
+    let mut label = [0; 32];
+    label[..15].copy_from_slice(b"refpoint/1 hint");
+    let key = hmac(&label, &[responder.as_bytes()]);
+    let mac = hmac(&key, &[covered]);
+    *mac.first_chunk().expect("32 bytes hold 8")
+}
 
 /// An Initiate whose sender has been looked up, before it is answered.
 pub(crate) struct Request {
@@ -249,14 +368,13 @@ impl Request {
         }
     }
 
-    /// `psk` and `pinned`: the key id in clear names the sender.
-    fn receive_named(
-        context: &Context<'_>,
+    /// Whose key id an Initiate of `psk` or `pinned` names, if that credential may be used; in
+    /// `pinned` the tag has proved it (rule T1).
+    pub(crate) fn sender_of(
         credentials: &Credentials,
         initiate: &Initiate<'_>,
         now: Now,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<Self, Error> {
+    ) -> Result<(CredentialId, Arc<Credential>), Error> {
         let terms = initiate.header.terms;
         let key_id = initiate.header.key_id.ok_or(Error::Authentication)?;
         let (id, credential) = credentials
@@ -266,8 +384,8 @@ impl Request {
             .allows(terms, Role::Responder)
             .and(credential.remaining(now));
         usable.map_err(|_| Error::Authentication)?;
-        let keys = credential.context(terms.profile, Role::Responder);
         if let Some((tagged, tag)) = &initiate.tagged {
+            let keys = credential.context(terms.profile, Role::Responder);
             let key = credential
                 .key()
                 .tag_key(&keys)
@@ -276,6 +394,20 @@ impl Request {
                 return Err(Error::Authentication);
             }
         }
+        Ok((id, credential.clone()))
+    }
+
+    /// `psk` and `pinned`: the key id in clear names the sender.
+    fn receive_named(
+        context: &Context<'_>,
+        credentials: &Credentials,
+        initiate: &Initiate<'_>,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let terms = initiate.header.terms;
+        let (id, credential) = Self::sender_of(credentials, initiate, now)?;
+        let keys = credential.context(terms.profile, Role::Responder);
         let psk = credential
             .key()
             .association_psk(&keys)
@@ -288,7 +420,7 @@ impl Request {
             context.binding,
         );
         let mut setup = Self::setup(context, terms, &prologue, rng);
-        setup.psk = Some(&psk);
+        setup.psk = Some(psk.expose_bytes());
         setup.remote = credential.public_key();
         let (handshake, payload) = Responder::receive(&setup, initiate.message)?;
         let payload = InitiatePayload::decode(&payload)?;
@@ -402,6 +534,7 @@ impl Request {
             remaining,
             owes_grant: false,
             remote: self.remote,
+            grant: None,
         };
         Ok((packet, Some(agreement)))
     }

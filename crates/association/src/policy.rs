@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use refpoint_wire::{Limits, LogLimit, RecordKind};
+use refpoint_wire::{Limits, LogLimit, Modes, RecordKind};
 
 use crate::{Error, time::millis};
 
@@ -17,12 +17,15 @@ use crate::{Error, time::millis};
 /// | failed opens an epoch key | 2^32 | refresh at once |
 /// | epoch | 2^20 records | keys are ratcheted, without a message |
 /// | ratchet | 120 s | the next record skips to the next epoch |
+/// | resumption | `light` and `fresh`, a week after the last full handshake | a full handshake |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     limits: Limits,
     ratchet: Option<Duration>,
     keepalive: Option<Duration>,
     minimum_lifetime: Duration,
+    resumption: Modes,
+    resumption_age: Duration,
 }
 
 pub(crate) const DEFAULT_LIFETIME: LogLimit = LogLimit::at_most(1 << 16);
@@ -41,6 +44,8 @@ impl Default for Policy {
             ratchet: Some(Duration::from_secs(120)),
             keepalive: None,
             minimum_lifetime: Duration::from_secs(60),
+            resumption: Modes::BOTH,
+            resumption_age: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }
@@ -138,6 +143,28 @@ impl Policy {
         self
     }
 
+    /// By which modes associations may be resumed, and until how long after the last full handshake
+    /// (rule S5): as a responder it grants handles for these, as an initiator it redeems by these.
+    ///
+    /// `light` makes no DH: who learns a handle's secret reads what is resumed from it, and what
+    /// was resumed while its time bucket lived (rule S4). `fresh` adds a DH.
+    #[must_use]
+    pub const fn with_resumption(mut self, modes: Modes, age: Duration) -> Self {
+        self.resumption = modes;
+        self.resumption_age = age;
+        self
+    }
+
+    /// By which modes associations may be resumed.
+    #[must_use]
+    pub const fn resumption(&self) -> Modes {
+        self.resumption
+    }
+
+    pub(crate) const fn resumption_age(&self) -> Duration {
+        self.resumption_age
+    }
+
     /// The hard limit of time.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
@@ -177,10 +204,7 @@ impl Policy {
                 .max(LogLimit::at_most(64)),
             failed_opens: least(own.failed_opens, peer.failed_opens, DEFAULT_FAILED_OPENS)
                 .max(floor_opens),
-            epoch_bits: own
-                .epoch_bits
-                .unwrap_or(DEFAULT_EPOCH_BITS)
-                .min(peer.epoch_bits.unwrap_or(DEFAULT_EPOCH_BITS)),
+            epoch_bits: Agreed::epoch_bits(own.epoch_bits.unwrap_or(DEFAULT_EPOCH_BITS), peer),
         }
     }
 }
@@ -206,6 +230,22 @@ pub(crate) struct Agreed {
 }
 
 impl Agreed {
+    /// k of rule R2: the smaller of both ends' policies.
+    pub(crate) fn epoch_bits(own: u8, peer: Limits) -> u8 {
+        own.min(peer.epoch_bits.unwrap_or(DEFAULT_EPOCH_BITS))
+    }
+
+    /// What the end that made this offers when it is resumed without offering anew (`light`).
+    pub(crate) const fn as_limits(&self) -> Limits {
+        Limits {
+            lifetime: Some(self.lifetime),
+            bytes: Some(self.bytes),
+            messages: Some(self.messages),
+            failed_opens: Some(self.failed_opens),
+            epoch_bits: Some(self.epoch_bits),
+        }
+    }
+
     pub(crate) fn lifetime_millis(&self) -> u64 {
         millis(Duration::from_secs(self.lifetime.value()))
     }

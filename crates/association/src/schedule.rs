@@ -5,7 +5,10 @@
 //!  └─ Master ─┬─ Traffic     i2r 0 ─ Epoch 0 (key, iv)
 //!             │               └─ Traffic 1 ─ Epoch 1 ...
 //!             ├─ Traffic     r2i 0 ...
-//!             └─ Exporter
+//!             └─ Exporter ─ Resumption ─┬─ handle id
+//!                                       ├─ keys of the MAC and of hints
+//!                                       ├─ PSK of `fresh`
+//!                                       └─ Master of `light`
 //!
 //! Expand(secret, label, context) = HKDF-Expand(secret, length of label (1) ‖ label ‖ context, L)
 //! ```
@@ -17,8 +20,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
 use refpoint_keys::{EntityId, Role};
-use refpoint_wire::Suite;
+use refpoint_wire::{HandleId, MAC_LEN, RETRY_MAC_LEN, Suite};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -31,6 +35,13 @@ enum Label {
     Export,
     Epoch,
     Ratchet,
+    Resumption,
+    Handle,
+    ResumeMac,
+    ResumeHint,
+    Light,
+    Fresh,
+    Grant,
 }
 
 impl Label {
@@ -42,6 +53,13 @@ impl Label {
             Self::Export => b"refpoint/1 export",
             Self::Epoch => b"refpoint/1 epoch",
             Self::Ratchet => b"refpoint/1 ratchet",
+            Self::Resumption => b"refpoint/1 resumption",
+            Self::Handle => b"refpoint/1 handle",
+            Self::ResumeMac => b"refpoint/1 resume mac",
+            Self::ResumeHint => b"refpoint/1 resume hint",
+            Self::Light => b"refpoint/1 light",
+            Self::Fresh => b"refpoint/1 fresh",
+            Self::Grant => b"refpoint/1 grant",
         }
     }
 }
@@ -82,11 +100,30 @@ impl Split {
     }
 }
 
+fn sealing_key(secret: &[u8; 32], label: Label, backend: Backend, suite: Suite) -> EpochKey {
+    let mut okm = Zeroizing::new([0; 44]);
+    expand(&keyed(secret), label, &[], &mut *okm);
+    EpochKey::from_secret(backend, suite, &okm)
+}
+
 /// The secret of one handshake, from which one association's secrets come.
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct Master([u8; 32]);
 
 impl Master {
+    /// `master = HKDF-Extract(salt = hash of the whole exchange, ikm = light key)` (rule S1).
+    fn of_light(hash: &[u8; 32], key: &[u8; 32]) -> Self {
+        let (mut prk, _) = Hkdf::<Sha256>::extract(Some(hash), key);
+        let master = Self(prk.into());
+        prk.as_mut_slice().zeroize();
+        master
+    }
+
+    /// `key(32) ‖ iv(12) = Expand(master, "refpoint/1 grant")`: seals the grant of a Resumed.
+    pub(crate) fn grant_key(&self, backend: Backend, suite: Suite) -> EpochKey {
+        sealing_key(&self.0, Label::Grant, backend, suite)
+    }
+
     /// `i2r traffic 0, r2i traffic 0, exporter = Expand(master, label, f(initiator) ‖ f(responder))`,
     /// ordered as `role` sends and receives.
     pub(crate) fn into_association(
@@ -95,9 +132,7 @@ impl Master {
         initiator: &EntityId,
         responder: &EntityId,
     ) -> (Traffic, Traffic, Exporter) {
-        let mut context = Vec::with_capacity(128);
-        push_field(&mut context, initiator.as_str().as_bytes());
-        push_field(&mut context, responder.as_str().as_bytes());
+        let context = context(initiator, responder);
         let master = keyed(&self.0);
         let derive = |label| {
             let mut out = [0; 32];
@@ -114,6 +149,24 @@ impl Master {
     }
 }
 
+impl Master {
+    /// The exporter alone, for the handle that a grant names before the association exists.
+    pub(crate) fn exporter(&self, initiator: &EntityId, responder: &EntityId) -> Exporter {
+        let mut exporter = Exporter([0; 32]);
+        let context = context(initiator, responder);
+        expand(&keyed(&self.0), Label::Exporter, &context, &mut exporter.0);
+        exporter
+    }
+}
+
+/// `f(initiator) ‖ f(responder)`.
+fn context(initiator: &EntityId, responder: &EntityId) -> Vec<u8> {
+    let mut context = Vec::with_capacity(128);
+    push_field(&mut context, initiator.as_str().as_bytes());
+    push_field(&mut context, responder.as_str().as_bytes());
+    context
+}
+
 /// The traffic secret of one direction and epoch.
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct Traffic([u8; 32]);
@@ -121,9 +174,7 @@ pub(crate) struct Traffic([u8; 32]);
 impl Traffic {
     /// `key(32) ‖ iv(12) = Expand(traffic n, "refpoint/1 epoch")`.
     pub(crate) fn epoch_key(&self, backend: Backend, suite: Suite) -> EpochKey {
-        let mut okm = Zeroizing::new([0; 44]);
-        self.epoch_secret(&mut okm);
-        EpochKey::from_secret(backend, suite, &okm)
+        sealing_key(&self.0, Label::Epoch, backend, suite)
     }
 
     /// The 44 bytes of that, for who keeps them beyond this secret (letters).
@@ -171,6 +222,78 @@ impl Exporter {
         push_field(&mut info, context);
         expand(&keyed(&self.0), Label::Export, &info, out);
     }
+
+    /// `resumption = Expand(exporter, "refpoint/1 resumption")`. Made when it is needed, so that an
+    /// association in use keeps one secret less.
+    pub(crate) fn resumption(&self) -> Resumption {
+        Resumption(derive(&self.0, Label::Resumption))
+    }
+}
+
+fn derive(secret: &[u8; 32], label: Label) -> [u8; 32] {
+    let mut out = [0; 32];
+    expand(&keyed(secret), label, &[], &mut out);
+    out
+}
+
+/// The secret behind a handle: what it takes to resume the association (design 4.5).
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct Resumption([u8; 32]);
+
+impl Resumption {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// For who keeps it beyond the process, sealed (rule S4).
+    pub(crate) const fn expose_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) const fn copy(&self) -> Self {
+        Self(self.0)
+    }
+
+    /// `id = Expand(resumption, "refpoint/1 handle", 8)`.
+    pub(crate) fn handle(&self) -> HandleId {
+        let mut id = [0; 8];
+        expand(&keyed(&self.0), Label::Handle, &[], &mut id);
+        HandleId(id)
+    }
+
+    /// `HMAC(Expand(resumption, "refpoint/1 resume mac"), covered)[0..16]` (rule S1).
+    pub(crate) fn mac(&self, covered: &[u8]) -> [u8; MAC_LEN] {
+        let key = Zeroizing::new(derive(&self.0, Label::ResumeMac));
+        let mac = hmac(&key, &[covered]);
+        *mac.first_chunk().expect("32 bytes hold 16")
+    }
+
+    /// `HMAC(Expand(resumption, "refpoint/1 resume hint"), covered)[0..8]` (rule T3).
+    pub(crate) fn hint(&self, covered: &[u8]) -> [u8; RETRY_MAC_LEN] {
+        let key = Zeroizing::new(derive(&self.0, Label::ResumeHint));
+        let mac = hmac(&key, &[covered]);
+        *mac.first_chunk().expect("32 bytes hold 8")
+    }
+
+    /// `PSK of fresh = Expand(resumption, "refpoint/1 fresh")`.
+    pub(crate) fn fresh(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(derive(&self.0, Label::Fresh))
+    }
+
+    /// The master of a `light` exchange whose hash this is.
+    pub(crate) fn light(&self, hash: &[u8; 32]) -> Master {
+        let key = Zeroizing::new(derive(&self.0, Label::Light));
+        Master::of_light(hash, &key)
+    }
+}
+
+/// HMAC-SHA-256.
+pub(crate) fn hmac(key: &[u8; 32], message: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    for part in message {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
 }
 
 macro_rules! redacted {
@@ -183,4 +306,4 @@ macro_rules! redacted {
     )*};
 }
 
-redacted!(Split, Master, Traffic, Exporter);
+redacted!(Split, Master, Traffic, Exporter, Resumption);

@@ -41,6 +41,10 @@ impl SlotTokenKey {
         Self(Zeroizing::new(bytes))
     }
 
+    pub(crate) fn expose_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The token for a slot at `time`, in tenths of a second of UTC.
     #[must_use]
     pub fn make(&self, subject: TokenSubject<'_>, class: Class, time: u64) -> Cookie {

@@ -247,42 +247,66 @@ fn nothing_that_strangers_provoke_is_larger_than_what_provoked_it_or_without_a_b
 }
 
 #[test]
-fn a_retry_is_heeded_once_a_try_from_the_peer_with_the_hash_of_the_initiate() {
-    let mut world = World::perfect(&Setting::default());
+fn a_retry_is_heeded_from_the_peer_with_its_mac_and_the_hash_of_the_initiate() {
+    let setting = Setting::default();
+    let mut world = World::perfect(&setting);
     world
         .net
         .set_adversary(|_: Duration, _: &Packet, _: &mut Injector| Verdict::Drop);
     world.net.start_capture();
     world.connect("device", "gateway");
     let mut newest = world.net.captured()[0].1.data.clone();
-    let forged = |initiate: &[u8], flip: u8| {
+    let (local, credential) = (setting.responder().0, setting.connection_key());
+    let context = refpoint_keys::PskContext {
+        version: refpoint_keys::Version::CURRENT,
+        profile: Profile::Psk,
+        point: setting.point,
+        initiator: &support::id(setting.initiator),
+        responder: local.entity(),
+    };
+    let hints = credential.hint_key(&context).expect("its entities");
+    let retry = |initiate: &[u8], flip: u8, cookie: u8| {
         let mut echo = sha2::Sha256::digest(initiate);
         echo[0] ^= flip;
-        [&[6 << 3 | 1, initiate[4]], &echo[..8], &[0x55; 16]].concat()
+        let head = [6 << 3 | 1, initiate[4]];
+        let covered = [&head[..], &echo[..8], &[cookie; 16], &[0; 4]].concat();
+        [&covered[..], &hints.tag(&covered)].concat()
     };
     let heeded = |world: &mut World, from: u8, packet: &[u8]| {
         give(world, "device", address(from), packet).pop()
     };
     assert!(
-        heeded(&mut world, 2, &forged(&newest, 1)).is_none(),
+        heeded(&mut world, 2, &retry(&newest, 1, 0)).is_none(),
         "another hash"
     );
     assert!(
-        heeded(&mut world, 66, &forged(&newest, 0)).is_none(),
+        heeded(&mut world, 66, &retry(&newest, 0, 0)).is_none(),
         "another sender"
     );
-    for tries in 2..=4 {
-        let retry = forged(&newest, 0);
-        let next = heeded(&mut world, 2, &retry).expect("another Initiate");
-        assert_eq!(next.len(), newest.len() + if tries == 2 { 16 } else { 0 });
-        assert!(heeded(&mut world, 2, &retry).is_none(), "heeded before");
+    let mut flipped = retry(&newest, 0, 0);
+    for at in 2..flipped.len() {
+        flipped[at] ^= 1;
+        assert!(heeded(&mut world, 2, &flipped).is_none(), "another MAC");
+        flipped[at] ^= 1;
+    }
+    for round in 0..6 {
+        let genuine = retry(&newest, 0, round);
+        let at_once = heeded(&mut world, 2, &genuine);
+        assert_eq!(
+            at_once.is_some(),
+            round < 3,
+            "the fourth waits for its turn"
+        );
+        world.run_for(Duration::from_millis(if round < 3 { 0 } else { 101 }));
+        let sent = world.net.captured().last().expect("sent").1.data.clone();
+        let next = at_once.unwrap_or(sent);
+        assert_eq!(next.len(), newest.len() + if round == 0 { 16 } else { 0 });
+        assert!(heeded(&mut world, 2, &genuine).is_none(), "heeded before");
+        // Four stay answerable, however many there were.
+        let tries = (2 + usize::from(round)).min(4);
         assert_eq!(world.host("device").endpoint.len(), tries);
         newest = next;
     }
-    assert!(
-        heeded(&mut world, 2, &forged(&newest, 0)).is_none(),
-        "four are enough"
-    );
     world.run_for(Duration::from_secs(10));
     assert_eq!(world.host("device").endpoint.len(), 0);
 }
@@ -477,7 +501,7 @@ fn an_index_is_not_used_again_while_packets_for_it_may_be_on_the_way() {
     assert!(world.net.now() < Duration::from_secs(20));
     let initiates = world.net.captured().iter();
     let mut indices: Vec<_> = initiates
-        .filter(|(_, packet)| kind(&packet.data) == 1)
+        .filter(|(_, packet)| matches!(kind(&packet.data), 1 | 4))
         .map(|(_, packet)| packet.data[4])
         .collect();
     assert_eq!(indices.len(), 130);

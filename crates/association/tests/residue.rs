@@ -20,8 +20,8 @@ use std::{
 use net::{Log, address};
 use rand_core::{TryCryptoRng, TryRng};
 use refpoint_association::{
-    Backend, CloseReason, Config, CredentialId, Endpoint, Policy, SessionLabel, StreamInitiator,
-    StreamResponder, StreamSession, Suite,
+    Backend, CloseReason, Config, CredentialId, Endpoint, Modes, Policy, SessionLabel,
+    StreamInitiator, StreamResponder, StreamSession, Suite,
 };
 use refpoint_keys::{Profile, ReferencePoint};
 use serde_json::Value;
@@ -167,6 +167,7 @@ fn setting(case: &Value, backend: Backend) -> Setting {
         point: ReferencePoint::X,
         // The lifetime and the epoch length of the transcripts.
         policy: Policy::default()
+            .with_resumption(Modes::NONE, Duration::ZERO)
             .with_lifetime(Duration::from_secs(81_920))
             .and_then(|policy| policy.with_epoch_bits(16))
             .expect("valid"),
@@ -176,8 +177,12 @@ fn setting(case: &Value, backend: Backend) -> Setting {
 
 /// Offers as in the transcripts: the initiator its lifetime, the responder its epoch length.
 fn policies() -> [Policy; 2] {
-    let shorter = Policy::default().with_lifetime(Duration::from_secs(81_920));
-    let smaller = Policy::default().with_epoch_bits(16);
+    let shorter = Policy::default()
+        .with_resumption(Modes::NONE, Duration::ZERO)
+        .with_lifetime(Duration::from_secs(81_920));
+    let smaller = Policy::default()
+        .with_resumption(Modes::NONE, Duration::ZERO)
+        .with_epoch_bits(16);
     [shorter.expect("valid"), smaller.expect("valid")]
 }
 

@@ -11,7 +11,7 @@ mod support;
 use core::{convert::Infallible, time::Duration};
 
 use rand_core::{TryCryptoRng, TryRng};
-use refpoint_association::{Backend, Credential, Local, Policy, Suite};
+use refpoint_association::{Backend, Credential, Local, Modes, Policy, Suite};
 use refpoint_keys::{Profile, PskContext, ReferencePoint, Version};
 use refpoint_wire::LogLimit;
 use serde_json::Value;
@@ -89,8 +89,12 @@ impl Parties {
             (&INITIATOR.into(), &RESPONDER.into())
         );
         let lifetime = LogLimit::from_code(code(&file["lifetime"])).value();
-        let shorter = Policy::default().with_lifetime(Duration::from_secs(lifetime));
-        let smaller = Policy::default().with_epoch_bits(code(&file["epoch_bits"]));
+        let shorter = Policy::default()
+            .with_resumption(Modes::NONE, Duration::ZERO)
+            .with_lifetime(Duration::from_secs(lifetime));
+        let smaller = Policy::default()
+            .with_resumption(Modes::NONE, Duration::ZERO)
+            .with_epoch_bits(code(&file["epoch_bits"]));
         let (local, credential) = setting.initiator();
         let initiator = (local, credential.with_policy(shorter.expect("valid")));
         let (local, credential) = setting.responder();

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use refpoint_wire::{Initiate, Packet, RecordKind, Refuse};
+use refpoint_wire::{Initiate, Mode, Packet, RecordKind, Refuse};
 use serde::Serialize;
 
 use crate::pcap::{Captured, Ip, PcapError, PcapReader, Transport, dissect};
@@ -120,11 +120,32 @@ impl Inspected {
                 self.kind = "respond";
                 self.index = index.map(|index| index.to_string());
             }
+            Ok(Packet::Resume(resume)) => {
+                self.kind = "resume";
+                self.index = resume.header.index.map(|index| index.to_string());
+                self.detail = match resume.header.mode {
+                    Mode::Light => "light",
+                    Mode::Fresh => "fresh",
+                }
+                .to_owned();
+            }
+            Ok(Packet::Resumed { index, .. }) => {
+                self.kind = "resumed";
+                self.index = index.map(|index| index.to_string());
+            }
             Ok(Packet::Retry(retry)) => {
                 self.kind = "retry";
                 self.index = retry.index.map(|index| index.to_string());
+                if retry.slot > 0 {
+                    self.detail = format!("slot in {} ms", retry.slot);
+                }
             }
-            Ok(Packet::Refuse(Refuse::NoAssociation { index })) => {
+            Ok(Packet::Refuse(Refuse::Handle { index, .. })) => {
+                self.kind = "refuse";
+                self.index = index.map(|index| index.to_string());
+                self.detail = "handle".to_owned();
+            }
+            Ok(Packet::Refuse(Refuse::NoAssociation { index, .. })) => {
                 self.kind = "refuse";
                 self.index = Some(index.to_string());
                 self.detail = "no association".to_owned();

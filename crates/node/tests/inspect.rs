@@ -55,7 +55,11 @@ fn capture() -> Vec<u8> {
     );
     send(true, &record(0, true, true, RecordKind::Data));
     send(true, &record(65_537, false, false, RecordKind::Control));
-    send(false, &Refuse::NoAssociation { index: theirs }.encode());
+    let refuse = Refuse::NoAssociation {
+        index: theirs,
+        issuer: 7,
+    };
+    send(false, &refuse.encode());
     send(false, b"\x00not ours");
     let flow = TcpFlow::new(client, server);
     writer.tcp_open(at, &flow).expect("written");

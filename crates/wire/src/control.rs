@@ -4,7 +4,7 @@ use core::time::Duration;
 use prost::Message;
 
 use crate::{
-    Error, generated as proto,
+    Error, Grant, generated as proto,
     payload::{duration, seconds},
 };
 
@@ -45,6 +45,8 @@ pub struct Control {
     pub renew_now: bool,
     /// The last record of this direction, on streams: the refreshed association follows.
     pub switched: bool,
+    /// What the responder hands out for the time after this association.
+    pub grant: Option<Grant>,
 }
 
 impl Control {
@@ -71,6 +73,7 @@ impl Control {
             refreshed: self.refreshed.clone().unwrap_or_default(),
             renew_now: self.renew_now,
             switched: self.switched,
+            grant: self.grant.map(Grant::to_proto),
         }
         .encode_to_vec()
     }
@@ -106,6 +109,7 @@ impl Control {
             refreshed: packet(message.refreshed),
             renew_now: message.renew_now,
             switched: message.switched,
+            grant: message.grant.as_ref().map(Grant::from_proto).transpose()?,
         })
     }
 }

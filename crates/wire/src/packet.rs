@@ -3,6 +3,7 @@ use crate::{
     initiate::Initiate,
     record::{RECORD, Record},
     refuse::Refuse,
+    resume::Resume,
     retry::Retry,
 };
 
@@ -69,7 +70,18 @@ pub enum Packet<'a> {
         /// The Noise message.
         message: &'a [u8],
     },
-    /// A demand to come back with a cookie.
+    /// A request to resume an association.
+    Resume(Resume<'a>),
+    /// The answer to a Resume.
+    Resumed {
+        /// The receiver's index; none on streams.
+        index: Option<Index>,
+        /// The clear header's bytes: all before the body.
+        header: &'a [u8],
+        /// `fresh`: Noise message 2; `light`: the responder's nonce and the sealed grant.
+        body: &'a [u8],
+    },
+    /// A demand to come back, with a cookie.
     Retry(Retry),
     /// An unauthenticated hint.
     Refuse(Refuse<'a>),
@@ -97,19 +109,36 @@ impl<'a> Packet<'a> {
             }),
             PacketType::Retry => Retry::parse(len, reader).map(Self::Retry),
             PacketType::Refuse => Refuse::parse(len, reader).map(Self::Refuse),
-            PacketType::Finish | PacketType::Resume | PacketType::Resumed => {
-                Err(Error::Unknown("packet type"))
+            PacketType::Resume => Resume::parse(packet).map(Self::Resume),
+            PacketType::Resumed => {
+                let index = reader.index(len)?;
+                Ok(Self::Resumed {
+                    index,
+                    header: &packet[..packet.len() - reader.0.len()],
+                    body: reader.0,
+                })
             }
+            PacketType::Finish => Err(Error::Unknown("packet type")),
         }
     }
 
     /// The clear header of a Respond: what precedes the Noise message.
     #[must_use]
     pub fn respond_header(index: Option<Index>) -> alloc::vec::Vec<u8> {
-        let mut header = alloc::vec![PacketType::Respond.byte(index.map_or(0, Index::wire_len))];
-        push_index(&mut header, index);
-        header
+        answer_header(PacketType::Respond, index)
     }
+
+    /// The clear header of a Resumed.
+    #[must_use]
+    pub fn resumed_header(index: Option<Index>) -> alloc::vec::Vec<u8> {
+        answer_header(PacketType::Resumed, index)
+    }
+}
+
+fn answer_header(packet: PacketType, index: Option<Index>) -> alloc::vec::Vec<u8> {
+    let mut header = alloc::vec![packet.byte(index.map_or(0, Index::wire_len))];
+    push_index(&mut header, index);
+    header
 }
 
 pub(crate) fn push_index(out: &mut alloc::vec::Vec<u8>, index: Option<Index>) {

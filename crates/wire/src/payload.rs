@@ -45,6 +45,30 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// The limits and the epoch bits as five bytes, 0 for what is default.
+    #[must_use]
+    pub fn codes(&self) -> [u8; 5] {
+        let code = |limit: Option<LogLimit>| limit.map_or(0, LogLimit::code);
+        [
+            code(self.lifetime),
+            code(self.bytes),
+            code(self.messages),
+            code(self.failed_opens),
+            self.epoch_bits.unwrap_or(0),
+        ]
+    }
+
+    /// Of five bytes.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for epoch bits outside 16 to 22.
+    pub fn from_codes(codes: [u8; 5]) -> Result<Self, Error> {
+        let [lifetime, bytes, messages, failed_opens, epoch_bits] = codes.map(u32::from);
+        Self::decode([lifetime, bytes, messages, failed_opens], epoch_bits)
+    }
+}
+
 fn code(limit: Option<LogLimit>) -> u32 {
     limit.map_or(0, |limit| limit.code().into())
 }

@@ -9,6 +9,7 @@ use crate::{
 
 const NO_ASSOCIATION: u8 = 1;
 const VERSION: u8 = 2;
+const HANDLE: u8 = 3;
 
 /// An unauthenticated hint. It ends nothing (rule H8): at most it makes the receiver start one
 /// rate-limited handshake beside what it has.
@@ -18,6 +19,9 @@ pub enum Refuse<'a> {
     NoAssociation {
         /// That index.
         index: Index,
+        /// The first byte of the tags of all handles that can be redeemed here: who holds one with
+        /// another need not try.
+        issuer: u8,
     },
     /// The version of the refused packet is not spoken here.
     Version {
@@ -25,6 +29,13 @@ pub enum Refuse<'a> {
         echo: PacketHash,
         /// The versions that are spoken, a byte each.
         versions: &'a [u8],
+    },
+    /// The handle of a Resume cannot be redeemed here: unknown, used, expired or revoked.
+    Handle {
+        /// The index of the Resume's sender; none on streams.
+        index: Option<Index>,
+        /// Names the Resume.
+        echo: PacketHash,
     },
 }
 
@@ -43,9 +54,10 @@ impl<'a> Refuse<'a> {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::NoAssociation { index } => {
+            Self::NoAssociation { index, issuer } => {
                 let mut out = vec![PacketType::Refuse.byte(index.wire_len()), NO_ASSOCIATION];
                 push_index(&mut out, Some(*index));
+                out.push(*issuer);
                 out
             }
             Self::Version { echo, versions } => [
@@ -54,6 +66,13 @@ impl<'a> Refuse<'a> {
                 versions,
             ]
             .concat(),
+            Self::Handle { index, echo } => {
+                let len = index.map_or(0, Index::wire_len);
+                let mut out = vec![PacketType::Refuse.byte(len), HANDLE];
+                push_index(&mut out, *index);
+                out.extend_from_slice(&echo.0);
+                out
+            }
         }
     }
 
@@ -63,8 +82,9 @@ impl<'a> Refuse<'a> {
                 let index = reader
                     .index(index_len)?
                     .ok_or(Error::Range("index length"))?;
+                let issuer = reader.byte("issuer")?;
                 if reader.0.is_empty() {
-                    Ok(Self::NoAssociation { index })
+                    Ok(Self::NoAssociation { index, issuer })
                 } else {
                     Err(Error::Range("refuse"))
                 }
@@ -75,6 +95,15 @@ impl<'a> Refuse<'a> {
                     echo,
                     versions: reader.0,
                 })
+            }
+            HANDLE => {
+                let index = reader.index(index_len)?;
+                let echo = PacketHash(reader.array("packet hash")?);
+                if reader.0.is_empty() {
+                    Ok(Self::Handle { index, echo })
+                } else {
+                    Err(Error::Range("refuse"))
+                }
             }
             _ => Err(Error::Unknown("reason")),
         }

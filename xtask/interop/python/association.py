@@ -201,8 +201,11 @@ class Endpoint:
         initiator = self.tries.get(retry.index)
         if initiator is None or packets.packet_hash(initiator.packet) != retry.echo:
             return
+        if retry.mac != initiator.credential.hint(self.keys.remote, retry.covered):
+            return
         if initiator is not self.last_try or len(self.tries) >= 4:
             return
+        time.sleep(min(retry.slot, 60_000) / 1000)
         self.retries += 1
         self.last_try = self.new_try(cookie=retry.cookie)
         self.transmit(self.last_try.packet)
@@ -247,7 +250,8 @@ class Endpoint:
         if first and not held.is_initiator:
             self.current = held
         if record.confirm and not held.is_initiator:
-            self.control(held, association.Control(), confirm=False)
+            nothing = association.Control(grant=association.Grant())
+            self.control(held, nothing, confirm=False)
         if record.kind == DATA:
             self.on_data(plain)
         else:

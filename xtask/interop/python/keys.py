@@ -58,5 +58,11 @@ class Credential:
     def psk(self):
         return self._derive("association psk")
 
+    def hint(self, responder_public, covered):
+        """The MAC over a Retry (T3)."""
+        if self.profile == KNOWN:
+            return mac(mac(b"refpoint/1 hint", responder_public), covered)[:8]
+        return mac(self._derive("hint key"), covered)[:8]
+
     def tag_key(self):
         return self._derive("tag key")

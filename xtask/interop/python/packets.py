@@ -12,7 +12,7 @@ NO_ASSOCIATION, OTHER_VERSION = 1, 2
 
 Initiate = namedtuple("Initiate", "profile suite point index key_id cookie header message tag")
 Respond = namedtuple("Respond", "index message")
-Retry = namedtuple("Retry", "index echo cookie")
+Retry = namedtuple("Retry", "index echo cookie slot mac covered")
 Refuse = namedtuple("Refuse", "reason index echo versions")
 Record = namedtuple("Record", "index kind confirm low bits header sealed")
 
@@ -89,13 +89,14 @@ def parse(packet):
     if kind == RESPOND:
         return Respond(reader.take(index_length), reader.rest())
     if kind == RETRY:
-        retry = Retry(reader.take(index_length), reader.take(8), reader.take(16))
+        fields = [reader.take(length) for length in (index_length, 8, 16, 4, 8)]
         reader.end()
-        return retry
+        return Retry(*fields[:3], int.from_bytes(fields[3], "big"), fields[4], packet[:-8])
     if kind == REFUSE:
         reason = reader.take(1)[0]
         if reason == NO_ASSOCIATION and index_length > 0:
             refuse = Refuse(reason, reader.take(index_length), b"", b"")
+            reader.take(1)  # which handles the sender of the Refuse knows
             reader.end()
             return refuse
         if reason == OTHER_VERSION and index_length == 0:

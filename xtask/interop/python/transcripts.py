@@ -27,6 +27,8 @@ LATER_EPHEMERALS = bytes(range(0x60, 0x80)), bytes(range(0x80, 0xA0))
 INDICES = b"\x00", bytes.fromhex("44400000")
 LATER_INDICES = b"\x01", bytes.fromhex("44400001")
 COOKIE = bytes(range(0xC0, 0xD0))
+SLOT = bytes(4)
+GRANTS_NOTHING = association.Control(grant=association.Grant()).SerializeToString()
 CLOSE = association.Control(close=association.Close(reason=association.CLOSE_REASON_DONE))
 
 # Both ends' policies: the initiator offers 2^16 * 1.25 s, the responder epochs of 2^16 records.
@@ -140,7 +142,7 @@ class Transcript:
     def confirmed(self):
         return [
             self.record(0, CONTROL, b"", confirm=True, at=0),
-            self.record(1, CONTROL, b"", at=0),
+            self.record(1, CONTROL, b"" if self.stream else GRANTS_NOTHING, at=0),
         ]
 
 
@@ -166,12 +168,14 @@ def retry_case():
     first = Transcript(DATAGRAMS, "psk", "chacha-poly")
     echo = packets.packet_hash(first.initiator.packet)
     head = packets.handshake_type(packets.RETRY, INDICES[0]) + INDICES[0]
+    covered = head + echo + COOKIE + SLOT
+    retry = covered + first.credential.hint(b"", covered)
     indices = LATER_INDICES[0], INDICES[1]
     ephemerals = LATER_EPHEMERALS[0], EPHEMERALS[1]
     second = Transcript(DATAGRAMS, "psk", "chacha-poly", ephemerals, indices, cookie=COOKIE)
     return {
         "initiate": first.initiator.packet.hex(),
-        "retry": (head + echo + COOKIE).hex(),
+        "retry": retry.hex(),
         "initiate_with_cookie": second.initiator.packet.hex(),
         "prologue": second.initiator.prologue.hex(),
         "respond": second.respond.hex(),

@@ -5,8 +5,8 @@ use refpoint_wire::{Index, RecordKind, SessionLabel, Suite};
 
 use super::outbox::AssociationId;
 use crate::{
-    Authenticated, Error, lifetime::Lifetime, negotiation::Agreement, policy::Agreed,
-    receiver::Receiver, schedule::Exporter, sender::Sender, time::millis,
+    Authenticated, Error, HeldHandle, issued::Chain, lifetime::Lifetime, negotiation::Agreement,
+    policy::Agreed, receiver::Receiver, schedule::Exporter, sender::Sender, time::millis,
 };
 
 /// The end of a peer's list of associations.
@@ -38,6 +38,8 @@ pub(crate) struct Association {
     pub(crate) next_of_peer: u32,
     pub(crate) agreed: Agreed,
     pub(crate) awaits_grant: bool,
+    /// The answer itself brought the grant (`light`): records that answer a confirm need not.
+    pub(crate) granted: bool,
 }
 
 /// Failed opens of one key at which the AEAD's own bound ends an association (rule R5,
@@ -53,11 +55,7 @@ pub(crate) const fn aead_limit(suite: Suite) -> u64 {
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// A responder's before the first record: nothing is delivered or sent (rule H6).
-    Unconfirmed {
-        /// With how good a claim it took its place.
-        cookie: bool,
-        until: u64,
-    },
+    Unconfirmed(Box<Unconfirmed>),
     /// An initiator's before the first record of the responder.
     Confirming(Box<Confirming>),
     /// Both ways open.
@@ -66,10 +64,26 @@ pub(crate) enum Phase {
     Draining { until: u64 },
 }
 
+/// What a responder knows of an association that nobody has confirmed to yet.
+#[derive(Debug)]
+pub(crate) struct Unconfirmed {
+    /// With how good a claim it took its place.
+    pub(crate) cookie: bool,
+    pub(crate) until: u64,
+    /// The handle that its first record redeems.
+    pub(crate) chain: Option<Chain>,
+    /// When it was answered: of several answers to one handle the oldest gives way.
+    pub(crate) serial: u64,
+}
+
 /// What an initiator repeats until a record of the responder opens.
 #[derive(Debug)]
 pub(crate) struct Confirming {
     pub(crate) owes_grant: bool,
+    /// The handle that came with the answer (`light`).
+    pub(crate) held: Option<Box<HeldHandle>>,
+    /// A record of the responder has opened; only its grant is still missing.
+    pub(crate) proved: bool,
     pub(crate) repeats: u32,
     pub(crate) repeat_at: u64,
     pub(crate) until: u64,
@@ -102,6 +116,7 @@ impl Association {
             exporter,
             agreed,
             remaining,
+            grant,
             ..
         } = agreement;
         let lifetime = Lifetime::new(since, &agreed, remaining);
@@ -127,6 +142,7 @@ impl Association {
             next_of_peer: NONE,
             agreed,
             awaits_grant: remaining.is_none(),
+            granted: grant.is_some(),
         }
     }
 
@@ -144,7 +160,7 @@ impl Association {
     /// Whether a record of this kind may be sealed now.
     pub(crate) fn may_seal(&self, kind: RecordKind, now: u64) -> Result<(), Error> {
         match self.phase {
-            Phase::Unconfirmed { .. } => return Err(Error::NotConfirmed),
+            Phase::Unconfirmed(_) => return Err(Error::NotConfirmed),
             Phase::Confirming(_) | Phase::Established => {}
             Phase::Draining { .. } => {
                 return Err(Error::Closed(refpoint_wire::CloseReason::Replaced));
@@ -202,7 +218,8 @@ impl Association {
             return 0;
         }
         let phase = match &self.phase {
-            Phase::Unconfirmed { until, .. } | Phase::Draining { until } => *until,
+            Phase::Unconfirmed(unconfirmed) => unconfirmed.until,
+            Phase::Draining { until } => *until,
             Phase::Confirming(confirming) => confirming.repeat_at.min(confirming.until),
             Phase::Established => self
                 .peer

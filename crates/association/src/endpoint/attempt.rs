@@ -2,23 +2,34 @@ use alloc::{boxed::Box, vec::Vec};
 use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
-use refpoint_wire::{Control, Cookie, Index, Packet, RecordKind, Refuse, Retry, SessionLabel};
+use refpoint_wire::{Control, Cookie, Index, Mode, Packet, RecordKind, Retry, SessionLabel};
 use zeroize::Zeroizing;
 
+use self::cookies::Cookies;
 use super::{
-    AssociationId, AttemptId, Endpoint, Event, Outbox,
-    association::{Association, Confirming, Phase},
-    packet_hash,
-    slots::Slot,
-    timer,
+    AssociationId, AttemptId, Endpoint, Event, Outbox, association::Phase, packet_hash,
+    slots::Slot, timer,
 };
 use crate::{
-    Backoff, CredentialId, Error, Now,
+    Backoff, CredentialId, Error, HeldHandle, Now,
     negotiation::{Context, Offer, Wanted},
 };
 
+mod answered;
+mod cookies;
+mod hinted;
+
+pub(crate) use answered::Answer;
+
 /// Tries of one handshake that stay answerable (rule H2).
 const MAX_TRIES: usize = 4;
+
+/// Retries that an attempt follows at once; more of them, of which most are forged then, wait for
+/// their turn.
+const AT_ONCE: u8 = 3;
+
+/// From one turn of a cookie to the next, in milliseconds.
+const TURN: u64 = 100;
 
 /// The association that a handshake runs inside of, and what binds the two (rule L1): boxed, so
 /// that no copy of it stays behind where an attempt is moved from.
@@ -31,20 +42,45 @@ pub(crate) struct Attempt {
     wanted: Wanted,
     /// The association that is refreshed, inside which this handshake runs, and what binds them.
     inside: Option<Inside>,
+    /// The handle that is redeemed, as long as that may still succeed.
+    resuming: Option<Resuming>,
     tries: Vec<Try>,
+    /// What Retries have brought and no try has used yet.
+    cookies: Cookies,
+    /// Retries that were followed at once.
+    followed: u8,
     since: u64,
     until: u64,
     repeats: u32,
     timer: u64,
+    /// Nothing is sent before its slot has come.
+    waits: bool,
     /// An unauthenticated hint: it only chooses the words of the failure.
     other_version: bool,
+}
+
+/// Where a handshake is to run.
+pub(crate) enum Start {
+    /// On its own, as the user wants.
+    Alone,
+    /// Beside an association whose peer seems to have lost it, and told by which tags it knows its
+    /// handles (rule H8).
+    Beside(Option<u8>),
+    /// Inside the association that it refreshes.
+    Inside(Inside),
+}
+
+#[derive(Debug)]
+struct Resuming {
+    mode: Mode,
+    /// When it has gone unanswered for too long.
+    until: u64,
 }
 
 #[derive(Debug)]
 struct Try {
     index: Index,
     offer: Offer,
-    retried: bool,
 }
 
 impl Attempt {
@@ -55,15 +91,15 @@ impl Attempt {
         }
     }
 
-    /// The try that this Retry answers, once; none of a refresh, whose path needs no proof.
+    /// The try that this Retry answers; none of a refresh, whose path needs no proof.
     fn answered_by(&mut self, from: SocketAddr, retry: &Retry) -> Option<&mut Try> {
-        if from != self.to || self.inside.is_some() || self.tries.len() >= MAX_TRIES {
+        if from != self.to || self.inside.is_some() {
             return None;
         }
         self.tries.iter_mut().find(|held| {
             Some(held.index) == retry.index
-                && !held.retried
                 && packet_hash(&held.offer.packet) == retry.echo
+                && held.offer.verifies(retry)
         })
     }
 }
@@ -94,7 +130,7 @@ impl Endpoint {
             id: credential,
             session,
         };
-        self.attempt(now, rng, to, wanted, None, out)
+        self.attempt(now, rng, to, wanted, Start::Alone, out)
     }
 
     pub(crate) fn attempt(
@@ -103,21 +139,31 @@ impl Endpoint {
         rng: &mut dyn CryptoRng,
         to: SocketAddr,
         wanted: Wanted,
-        inside: Option<Inside>,
+        start: Start,
         out: &mut dyn Outbox,
     ) -> Result<AttemptId, Error> {
         let since = now.millis();
+        let (inside, issuer) = match start {
+            Start::Alone => (None, None),
+            Start::Beside(issuer) => (None, issuer),
+            Start::Inside(inside) => (Some(inside), None),
+        };
         let mut attempt = Attempt {
             to,
             wanted,
+            resuming: None,
             inside,
             tries: Vec::new(),
+            cookies: Cookies::default(),
+            followed: 0,
             since,
             until: since + self.config.handshake_timeout,
             repeats: 0,
             timer: 0,
+            waits: false,
             other_version: false,
         };
+        self.choose_handle(now, &mut attempt, issuer);
         self.try_once(now, rng, &mut attempt, None)?;
         let number = self.number();
         self.file(number, attempt, rng);
@@ -125,7 +171,28 @@ impl Endpoint {
         Ok(AttemptId(number))
     }
 
-    /// Adds a try with a new ephemeral key and index; [`file`](Self::file) makes it findable.
+    /// Whether this attempt redeems a handle: not inside an association, which is refreshed by a
+    /// full handshake, and only as long as the handle and the policy allow it.
+    fn choose_handle(&mut self, now: Now, attempt: &mut Attempt, issuer: Option<u8>) {
+        let wanted = &attempt.wanted;
+        let key = (wanted.id, wanted.session);
+        if self.held.get(&key).is_some_and(|held| held.is_over(now)) {
+            self.held.remove(&key);
+        }
+        let allowed = wanted.credential.policy().resumption();
+        let known = |held: &&HeldHandle| issuer.is_none_or(|issuer| held.handle.tag[0] == issuer);
+        let held = self.held.get(&key).filter(known);
+        let mode = held.and_then(|held| held.mode(allowed));
+        attempt.resuming = mode
+            .filter(|_| attempt.inside.is_none())
+            .map(|mode| Resuming {
+                mode,
+                until: attempt.since + self.config.handshake_timeout / 4,
+            });
+    }
+
+    /// Adds a try with a new ephemeral key (or nonce) and index; [`file`](Self::file) makes it
+    /// findable. Beyond four the oldest is answerable no longer.
     fn try_once(
         &mut self,
         now: Now,
@@ -141,20 +208,22 @@ impl Endpoint {
             .reserve(now.millis(), rng)
             .ok_or(Error::Full("associations"))?;
         let context = attempt.context(self.context());
-        match Offer::new(
-            &context,
-            attempt.wanted.clone(),
-            Some(index),
-            cookie,
-            now,
-            rng,
-        ) {
+        let wanted = attempt.wanted.clone();
+        let key = (wanted.id, wanted.session);
+        let offered = match (&attempt.resuming, self.held.get(&key)) {
+            (Some(resuming), Some(held)) => {
+                let redeemed = (wanted, held, resuming.mode);
+                Offer::resume(&context, redeemed, Some(index), cookie, now, rng)
+            }
+            _ => Offer::new(&context, wanted, Some(index), cookie, now, rng),
+        };
+        match offered {
             Ok(offer) => {
-                attempt.tries.push(Try {
-                    index,
-                    offer,
-                    retried: false,
-                });
+                if attempt.tries.len() == MAX_TRIES {
+                    let oldest = attempt.tries.remove(0);
+                    self.slots.free(oldest.index, now.millis());
+                }
+                attempt.tries.push(Try { index, offer });
                 Ok(())
             }
             Err(error) => {
@@ -175,8 +244,20 @@ impl Endpoint {
                 },
             );
         }
-        let next = attempt.timer.max(attempt.since) + Backoff::REPEAT.delay(attempt.repeats, rng);
-        attempt.timer = next.min(attempt.until);
+        if !attempt.waits {
+            let from = attempt.timer.max(attempt.since);
+            attempt.timer = if attempt.cookies.is_empty() {
+                from + Backoff::REPEAT.delay(attempt.repeats, rng)
+            } else {
+                from + TURN
+            };
+        }
+        attempt.timer = attempt.timer.min(attempt.until);
+        self.keep(number, attempt);
+    }
+
+    /// Files an attempt whose timer stays as it is.
+    fn keep(&mut self, number: u64, attempt: Attempt) {
         self.timers.insert(self.attempt_timer(&attempt));
         self.attempts.insert(number, attempt);
     }
@@ -224,10 +305,44 @@ impl Endpoint {
             self.failed(now.millis(), number, &attempt, error, out);
             return;
         }
-        attempt.repeats += 1;
         attempt.timer = now.millis();
+        attempt.repeats += 1;
+        attempt.waits = false;
+        if attempt
+            .resuming
+            .as_ref()
+            .is_some_and(|resuming| now.millis() >= resuming.until)
+        {
+            self.give_up_handle(now, rng, number, &mut attempt, Error::NoAnswer, out);
+        } else if let Some(cookie) = attempt.cookies.take(rng) {
+            // A cookie that was not tried yet is worth more than a repetition.
+            attempt.repeats = 0;
+            let _ = self.try_once(now, rng, &mut attempt, Some(cookie));
+        }
         self.file(number, attempt, rng);
         self.repeat(now, number, out);
+    }
+
+    /// The handle leads to nothing: on with a full handshake, in the same attempt.
+    fn give_up_handle(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        number: u64,
+        attempt: &mut Attempt,
+        error: Error,
+        out: &mut dyn Outbox,
+    ) {
+        attempt.resuming = None;
+        attempt.repeats = 0;
+        attempt.cookies = Cookies::default();
+        attempt.until = now.millis() + self.config.handshake_timeout;
+        out.event(Event::NotResumed {
+            attempt: AttemptId(number),
+            error,
+        });
+        // If there is no room for it, the earlier tries stay until their time is over.
+        let _ = self.try_once(now, rng, attempt, None);
     }
 
     fn take_attempt(&mut self, number: u64) -> Option<Attempt> {
@@ -264,85 +379,6 @@ impl Endpoint {
         }
     }
 
-    /// A Respond, from outside or (`inside`) from the association that is refreshed.
-    pub(crate) fn receive_respond(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        inside: Option<AssociationId>,
-        index: Option<Index>,
-        message: &[u8],
-        out: &mut dyn Outbox,
-    ) {
-        let Some((index, number)) = index.and_then(|index| Some((index, self.tried(index)?)))
-        else {
-            self.statistics.malformed += 1;
-            return;
-        };
-        let Some(attempt) = self.attempts.get_mut(&number) else {
-            return;
-        };
-        if attempt.inside.as_ref().map(|(id, _)| *id) != inside {
-            self.statistics.malformed += 1;
-            return;
-        }
-        let held = attempt.tries.iter_mut().find(|held| held.index == index);
-        let Some(answered) = held.and_then(|held| held.offer.answer(message).ok()) else {
-            self.statistics.unauthenticated += 1;
-            return;
-        };
-        let Some(mut attempt) = self.take_attempt(number) else {
-            return;
-        };
-        self.release(&attempt, Some(index), now.millis());
-        let Some(place) = attempt.tries.iter().position(|held| held.index == index) else {
-            return;
-        };
-        let offer = attempt.tries.swap_remove(place).offer;
-        let context = attempt.context(self.context());
-        let finished = offer.finish(&context, answered, now);
-        let agreement = finished.and_then(|agreement| match agreement.remote {
-            Some(remote) => Ok((agreement, remote)),
-            None => Err(Error::Unexpected),
-        });
-        match agreement {
-            Ok((agreement, remote)) => {
-                let mut random = [0; 4];
-                rng.fill_bytes(&mut random);
-                let phase = Phase::Confirming(Box::new(Confirming {
-                    owes_grant: agreement.owes_grant,
-                    repeats: 0,
-                    repeat_at: now.millis() + Backoff::REPEAT.delay(0, rng),
-                    until: now.millis() + self.config.handshake_timeout,
-                }));
-                // A peer that has moved since the refresh began is where its answer came from.
-                let to = inside.and_then(|id| self.address(id));
-                let association = Association::new(
-                    agreement,
-                    (self.number(), index),
-                    remote,
-                    to.unwrap_or(attempt.to),
-                    attempt.since,
-                    phase,
-                    u32::from_be_bytes(random),
-                );
-                let id = self.admit(association);
-                self.confirm(now, id.slot, out);
-                if let Some(peer) = self.peer(id) {
-                    out.event(Event::Established {
-                        id,
-                        attempt: Some(AttemptId(number)),
-                        peer,
-                    });
-                }
-            }
-            Err(error) => {
-                self.slots.free(index, now.millis());
-                self.failed(now.millis(), number, &attempt, error, out);
-            }
-        }
-    }
-
     /// Tells that an attempt has come to nothing; a refresh is tried again later.
     fn failed(
         &mut self,
@@ -376,135 +412,6 @@ impl Endpoint {
         }
     }
 
-    /// Sends a confirming record: empty, or with the grant that the peer needs (rules H6, L3).
-    pub(crate) fn confirm(&mut self, now: Now, slot: u32, out: &mut dyn Outbox) {
-        let Some(association) = self.slots.association(slot) else {
-            return;
-        };
-        let Phase::Confirming(confirming) = &association.phase else {
-            return;
-        };
-        let credential = association.peer.credential();
-        let remaining = credential.remaining(now).ok().flatten();
-        let control = Control {
-            remaining: remaining.filter(|_| confirming.owes_grant),
-            ..Control::default()
-        };
-        let _ = self.send_control(now, slot, true, &control, out);
-    }
-
-    /// A Retry: one more try with its cookie, beside the earlier ones (rule H2). One that answers
-    /// no try changes nothing, not even when the Initiate is repeated.
-    pub(crate) fn receive_retry(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        from: SocketAddr,
-        retry: &Retry,
-        out: &mut dyn Outbox,
-    ) {
-        let number = retry.index.and_then(|index| self.tried(index));
-        let answered = number
-            .and_then(|number| self.attempts.get_mut(&number))
-            .and_then(|attempt| attempt.answered_by(from, retry));
-        let (Some(held), Some(number)) = (answered, number) else {
-            self.statistics.malformed += 1;
-            return;
-        };
-        held.retried = true;
-        let Some(mut attempt) = self.take_attempt(number) else {
-            return;
-        };
-        let fresh = self
-            .try_once(now, rng, &mut attempt, Some(retry.cookie))
-            .is_ok();
-        attempt.timer = now.millis();
-        if fresh {
-            attempt.repeats = 0;
-        }
-        self.file(number, attempt, rng);
-        if fresh {
-            self.repeat(now, number, out);
-        }
-    }
-
-    /// A hint without authentication: it ends nothing (rule H8).
-    pub(crate) fn receive_refuse(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        from: SocketAddr,
-        refuse: &Refuse<'_>,
-        out: &mut dyn Outbox,
-    ) {
-        if !self.hints.take(now.millis()) {
-            self.statistics.limited += 1;
-            return;
-        }
-        match refuse {
-            Refuse::Version { echo, .. } => {
-                for attempt in self
-                    .attempts
-                    .values_mut()
-                    .filter(|attempt| attempt.to == from)
-                {
-                    let named = |held: &Try| packet_hash(&held.offer.packet) == *echo;
-                    attempt.other_version |= attempt.tries.iter().any(named);
-                }
-            }
-            Refuse::NoAssociation { index } => {
-                let refused = self.slots.numbers().find(|slot| {
-                    let association = self.slots.association(*slot);
-                    association.is_some_and(|held| held.remote == *index && held.address == from)
-                });
-                if let Some(slot) = refused {
-                    self.start_beside(now, rng, slot, out);
-                }
-            }
-        }
-    }
-
-    /// Tells that the peer of an association did not answer in time: if this end may initiate, a
-    /// handshake is started beside the association, which stays as it is (rule H8).
-    ///
-    /// # Errors
-    /// [`Error::NoAssociation`].
-    pub fn suspect(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        id: AssociationId,
-        out: &mut dyn Outbox,
-    ) -> Result<(), Error> {
-        self.association(id)?;
-        // Not charged to the budget of unauthenticated hints, which strangers can empty: there is
-        // one handshake at a time, and that bounds it.
-        self.start_beside(now, rng, id.slot, out);
-        Ok(())
-    }
-
-    fn start_beside(&mut self, now: Now, rng: &mut dyn CryptoRng, slot: u32, out: &mut dyn Outbox) {
-        let Some(association) = self.slots.association(slot) else {
-            return;
-        };
-        if !matches!(association.phase, Phase::Established | Phase::Confirming(_)) {
-            return;
-        }
-        let wanted = Wanted {
-            credential: association.peer.credential().clone(),
-            id: association.peer.credential_id(),
-            session: association.session(),
-        };
-        let to = association.address;
-        let busy = self.attempts.values().any(|attempt| {
-            attempt.inside.is_none() && attempt.to == to && attempt.wanted.id == wanted.id
-        });
-        if !busy {
-            // A credential by which only the peer initiates leaves it to the peer.
-            let _ = self.attempt(now, rng, to, wanted, None, out);
-        }
-    }
-
     /// Whether a refresh of this association is under way.
     pub(crate) fn is_refreshing(&self, id: AssociationId) -> bool {
         let inside = |attempt: &Attempt| attempt.inside.as_ref().map(|(inside, _)| *inside);
@@ -530,22 +437,5 @@ impl Endpoint {
             &control.encode(),
             out,
         )
-    }
-
-    /// The Respond inside a control message of an association that is being refreshed.
-    pub(crate) fn receive_refreshed(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        id: AssociationId,
-        packet: &[u8],
-        out: &mut dyn Outbox,
-    ) {
-        match Packet::parse(packet) {
-            Ok(Packet::Respond { index, message }) => {
-                self.receive_respond(now, rng, Some(id), index, message, out);
-            }
-            _ => self.statistics.malformed += 1,
-        }
     }
 }

@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use crate::{Backend, Error, time::millis};
+use crate::{AdmissionConfig, Backend, Error, time::millis};
 
 /// What bounds an [`Endpoint`](crate::Endpoint).
 #[derive(Clone, Debug)]
@@ -10,10 +10,11 @@ pub struct Config {
     pub(crate) associations: usize,
     pub(crate) half_open: usize,
     pub(crate) contexts: usize,
-    pub(crate) handshakes_per_second: u32,
+    pub(crate) admission: Option<AdmissionConfig>,
     pub(crate) handshake_timeout: u64,
     pub(crate) drain: u64,
     pub(crate) max_datagram: usize,
+    pub(crate) handles: usize,
 }
 
 /// Half-open associations that one peer may have without a cookie, and as many with one.
@@ -31,8 +32,8 @@ pub(crate) const fn slot_bits(index_len: u8) -> u32 {
 
 impl Default for Config {
     /// For a gateway: indices of four bytes, 65 536 associations, 1 024 of them half-open, 4 096
-    /// expanded keys, 2 000 handshakes a second before cookies are asked for, 8 s for a handshake
-    /// (within the 10 s that a CSE waits), 5 s of draining, datagrams of 1 200 bytes.
+    /// expanded keys, 2 000 handshakes a second before slots are given, 8 s for a handshake
+    /// (within the 10 s that a CSE waits), 5 s of draining, datagrams of 1 200 bytes, 131 072 handles.
     fn default() -> Self {
         Self {
             backend: Backend::default(),
@@ -40,10 +41,11 @@ impl Default for Config {
             associations: 1 << 16,
             half_open: 1024,
             contexts: 4096,
-            handshakes_per_second: 2000,
+            admission: AdmissionConfig::new(2000).ok(),
             handshake_timeout: 8_000,
             drain: 5_000,
             max_datagram: 1200,
+            handles: 1 << 17,
         }
     }
 }
@@ -57,7 +59,10 @@ impl Config {
             associations: 8,
             half_open: 4,
             contexts: 4,
-            handshakes_per_second: 10,
+            handles: 8,
+            admission: AdmissionConfig::new(10)
+                .ok()
+                .map(|admission| admission.with_bookings(64)),
             ..Self::default()
         }
     }
@@ -84,6 +89,7 @@ impl Config {
             _ => return Err(Error::Config("number of associations")),
         };
         self.associations = limit;
+        self.handles = 2 * limit;
         Ok(self)
     }
 
@@ -94,10 +100,18 @@ impl Config {
         self
     }
 
-    /// How many handshakes a second are answered before a cookie is asked for.
+    /// How many handshakes a second are answered; who comes above that gets a slot. 0: a cookie is
+    /// asked for each time, and nothing else bounds them.
     #[must_use]
-    pub const fn with_handshakes_per_second(mut self, rate: u32) -> Self {
-        self.handshakes_per_second = rate;
+    pub fn with_handshakes_per_second(mut self, rate: u32) -> Self {
+        self.admission = AdmissionConfig::new(rate).ok();
+        self
+    }
+
+    /// How handshakes are shared out among classes and tenants when there are too many.
+    #[must_use]
+    pub fn with_admission(mut self, admission: AdmissionConfig) -> Self {
+        self.admission = Some(admission);
         self
     }
 
@@ -105,6 +119,14 @@ impl Config {
     #[must_use]
     pub const fn with_contexts(mut self, limit: usize) -> Self {
         self.contexts = if limit < 2 { 2 } else { limit };
+        self
+    }
+
+    /// How many handles may be issued and not yet redeemed; 0: this end grants neither handles nor
+    /// renewal windows.
+    #[must_use]
+    pub const fn with_handles(mut self, limit: usize) -> Self {
+        self.handles = limit;
         self
     }
 

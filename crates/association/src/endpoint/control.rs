@@ -6,7 +6,7 @@ use refpoint_keys::Role;
 use refpoint_wire::Control;
 use subtle::ConstantTimeEq;
 
-use super::{AssociationId, Endpoint, Event, Outbox, association::Phase};
+use super::{AssociationId, Endpoint, Event, Outbox, association::Phase, attempt::Start};
 use crate::{Error, Now, negotiation::Wanted};
 
 impl Endpoint {
@@ -48,6 +48,9 @@ impl Endpoint {
         }
         if let Some(packet) = &control.refreshed {
             self.receive_refreshed(now, rng, id, packet, out);
+        }
+        if let Some(grant) = control.grant {
+            self.granted(now, rng, id, grant, out);
         }
         if control.renew_now {
             self.refresh(now, rng, id, out);
@@ -107,7 +110,14 @@ impl Endpoint {
             return;
         };
         if self
-            .attempt(now, rng, to, wanted, Some((id, Box::new(binding))), out)
+            .attempt(
+                now,
+                rng,
+                to,
+                wanted,
+                Start::Inside((id, Box::new(binding))),
+                out,
+            )
             .is_err()
         {
             self.refresh_failed(now.millis(), id);

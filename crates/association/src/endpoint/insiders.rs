@@ -154,7 +154,14 @@ fn refresh_by(device: &mut End, credential: Credential) {
     let End { endpoint, rng, log } = device;
     let inside = Some((id, Box::new(binding)));
     endpoint
-        .attempt(now(), rng, address(2), wanted, inside, log)
+        .attempt(
+            now(),
+            rng,
+            address(2),
+            wanted,
+            inside.map_or(super::attempt::Start::Alone, super::attempt::Start::Inside),
+            log,
+        )
         .expect("this peer may do anything");
 }
 

@@ -1,6 +1,6 @@
-use core::net::SocketAddr;
+use core::{net::SocketAddr, time::Duration};
 
-use crate::{Authenticated, Error};
+use crate::{Authenticated, Error, HandleChange, HeldHandle};
 
 /// Names an association of an [`Endpoint`](crate::Endpoint); never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +46,30 @@ pub enum Event<'a> {
         id: AssociationId,
         /// Why: [`Error::Closed`] by the peer, [`Error::Limit`], [`Error::NoAnswer`].
         error: Error,
+    },
+    /// This end holds a handle by which it can resume: a newer one takes the place of an older one
+    /// of the same credential and session. A device stores it, see [`HeldHandle::expose_bytes`].
+    Held {
+        /// The association that it came from.
+        id: AssociationId,
+        /// The handle.
+        handle: &'a HeldHandle,
+    },
+    /// The handles that this end has issued have changed; a store writes it behind.
+    Handles(HandleChange),
+    /// A handle could not be redeemed; the attempt goes on with a full handshake.
+    NotResumed {
+        /// The handshake.
+        attempt: AttemptId,
+        /// Why: [`Error::Handle`] by the peer, [`Error::NoAnswer`].
+        error: Error,
+    },
+    /// The peer is busy: the attempt is tried again at the slot that it was given.
+    Deferred {
+        /// The handshake.
+        attempt: AttemptId,
+        /// When, in monotonic time.
+        until: Duration,
     },
     /// A handshake that this end had started has failed.
     Failed {

@@ -40,6 +40,7 @@ impl Endpoint {
             self.statistics.unknown += 1;
             let refuse = Refuse::NoAssociation {
                 index: record.index(),
+                issuer: self.issued.issuer(),
             }
             .encode();
             if self.refusals.take(now.millis()) {
@@ -170,7 +171,8 @@ impl Endpoint {
             self.follow(now, rng, id, from, packet.len(), out);
         }
         if record.confirm() && self.is_responder(id) {
-            let _ = self.send_control(now, id.slot, false, &Control::default(), out);
+            let answer = self.answer_to_confirm(now, id);
+            let _ = self.send_control(now, id.slot, false, &answer, out);
         }
         match control {
             None => out.event(Event::Received { id, data: plain }),
@@ -199,7 +201,8 @@ impl Endpoint {
             return false;
         };
         let responder = match association.phase {
-            Phase::Unconfirmed { .. } => true,
+            Phase::Unconfirmed(_) => true,
+            Phase::Confirming(ref confirming) if confirming.proved => return true,
             Phase::Confirming(_) => false,
             Phase::Established | Phase::Draining { .. } => return true,
         };
@@ -214,9 +217,20 @@ impl Endpoint {
             association.lifetime.clamp(now.millis(), remaining);
             association.awaits_grant = false;
         }
-        association.phase = Phase::Established;
-        self.unconfirmed -= usize::from(responder);
         association.confirmed_at = count;
+        let left = core::mem::replace(&mut association.phase, Phase::Established);
+        match left {
+            Phase::Unconfirmed(unconfirmed) => {
+                self.unconfirmed -= 1;
+                // Claiming the handle is one step with what follows (rule S2).
+                if !self.redeem(now, id, unconfirmed.chain, out) {
+                    self.remove(id.slot, now.millis());
+                    return false;
+                }
+            }
+            Phase::Confirming(confirming) => self.prove(now, id, confirming, out),
+            Phase::Established | Phase::Draining { .. } => {}
+        }
         self.schedule(id.slot);
         if responder && let Some(peer) = self.peer(id) {
             out.event(Event::Established {

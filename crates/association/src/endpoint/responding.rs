@@ -1,19 +1,23 @@
+use alloc::boxed::Box;
 use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
-use refpoint_wire::{Control, Initiate, Packet, Retry};
+use refpoint_keys::{Profile, Role};
+use refpoint_wire::{Control, Cookie, Index, Initiate, Packet, RETRY_MAC_LEN, Retry};
 use zeroize::Zeroizing;
 
 use super::{
     AssociationId, Endpoint, Outbox,
-    association::{Association, Phase},
+    admitting::{Decision, verified},
+    association::{Association, Phase, Unconfirmed},
     config::HALF_OPEN_PER_PEER,
     half_open::{HalfOpen, Key},
     packet_hash,
 };
 use crate::{
-    CredentialId, Error, Now,
-    negotiation::{Context, Request},
+    Claimant, CredentialId, Error, Now, SourcePrefix, TokenSubject,
+    issued::Chain,
+    negotiation::{Agreement, Context, Request, connection_hint, public_hint},
 };
 
 /// What an Initiate has shown before anything costly was done for it.
@@ -61,8 +65,9 @@ impl Endpoint {
                 .map(|(id, _)| id)
         });
         let crowded = named.is_some_and(|credential| self.is_crowded(credential, claim.cookie));
-        if !claim.cookie && (full || crowded || !self.handshakes.take(millis)) {
-            self.retry(millis, from, packet, initiate, out);
+        let asks = full || crowded || self.admission.is_none();
+        if !claim.cookie && asks {
+            self.retry(millis, rng, (from, packet), initiate, None, out);
             return;
         }
         let overfull = self.is_full(2) || self.slots.held() >= self.config.associations;
@@ -70,17 +75,64 @@ impl Endpoint {
             self.statistics.limited += 1;
             return;
         }
+        // What costs a DH to read is decided about before; `psk` shows itself without one (T1).
+        let reads_by_dh = initiate.header.terms.profile != Profile::Psk;
+        if reads_by_dh && !self.admits(now, rng, (from, packet), initiate, out) {
+            return;
+        }
         let context = self.context();
-        let answered = Request::receive(&context, &self.credentials, initiate, now, rng)
-            .and_then(|request| self.answer(now, rng, from, (claim, None), request));
+        let request = Request::receive(&context, &self.credentials, initiate, now, rng);
+        if !reads_by_dh && request.is_ok() && !self.admits(now, rng, (from, packet), initiate, out)
+        {
+            return;
+        }
+        let answered =
+            request.and_then(|request| self.answer(now, rng, from, (claim, None), request));
         match answered {
             Ok(()) => self.send_answer(&key, from, out),
             // In `known` only the message itself says whose quota it is.
             Err(Error::Full(_)) if !claim.cookie => {
-                self.retry(millis, from, packet, initiate, out);
+                self.retry(millis, rng, (from, packet), initiate, None, out);
             }
             Err(_) => self.statistics.unauthenticated += 1,
         }
+    }
+
+    /// Whether an Initiate is to be answered now; if not, its sender gets a slot, or nothing.
+    fn admits(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        (from, packet): (SocketAddr, &[u8]),
+        initiate: &Initiate<'_>,
+        out: &mut dyn Outbox,
+    ) -> bool {
+        let cookie = initiate.header.cookie.as_ref();
+        let prefix = SourcePrefix::of(from.ip());
+        let decision = match &initiate.header.key_id {
+            None => {
+                let kind = Claimant::Unverified { prefix };
+                self.decide(now, kind, TokenSubject::Prefix(prefix), cookie)
+            }
+            Some(key_id) => {
+                let sender = Request::sender_of(&self.credentials, initiate, now);
+                let Ok((id, credential)) = sender else {
+                    self.statistics.unauthenticated += 1;
+                    return false;
+                };
+                let kind = verified(id, &credential);
+                self.decide(now, kind, TokenSubject::KeyId(key_id.as_bytes()), cookie)
+            }
+        };
+        match decision {
+            Decision::Serve => return true,
+            Decision::Later(token, wait) => {
+                let slot = Some((token, wait));
+                self.retry(now.millis(), rng, (from, packet), initiate, slot, out);
+            }
+            Decision::Drop => self.statistics.limited += 1,
+        }
+        false
     }
 
     fn send_answer(&mut self, key: &Key, from: SocketAddr, out: &mut dyn Outbox) {
@@ -102,26 +154,37 @@ impl Endpoint {
         let half_open = self.of_credential(credential).into_iter().filter(|slot| {
             let association = self.slots.association(*slot);
             association.is_some_and(|held| {
-                matches!(held.phase, Phase::Unconfirmed { cookie, .. } if cookie == with_cookie)
+                matches!(&held.phase, Phase::Unconfirmed(open) if open.cookie == with_cookie)
             })
         });
         half_open.count() >= HALF_OPEN_PER_PEER
     }
 
-    /// Asks for a cookie: stateless, smaller than the request, at a bounded rate.
+    /// Asks for a cookie, or gives a slot: stateless, smaller than the request, at a bounded rate.
+    #[allow(clippy::too_many_arguments, reason = "each is a different thing")]
     fn retry(
         &mut self,
         millis: u64,
-        from: SocketAddr,
-        packet: &[u8],
+        rng: &mut dyn CryptoRng,
+        (from, packet): (SocketAddr, &[u8]),
         initiate: &Initiate<'_>,
+        slot: Option<(Cookie, u32)>,
         out: &mut dyn Outbox,
     ) {
-        let retry = Retry {
+        let (cookie, slot) =
+            slot.unwrap_or_else(|| (self.cookie.make(millis, from, &initiate.header), 0));
+        let mut retry = Retry {
             index: initiate.header.index,
             echo: packet_hash(packet),
-            cookie: self.cookie.make(millis, from, &initiate.header),
+            cookie,
+            slot,
+            mac: [0; 8],
         };
+        match self.hint(initiate, &retry.covered()) {
+            Some(mac) => retry.mac = mac,
+            // An unknown key looks the same as a known one (rule T3).
+            None => rng.fill_bytes(&mut retry.mac),
+        }
         let bytes = retry.encode();
         if bytes.len() <= packet.len() && self.retries.take(millis) {
             self.statistics.retried += 1;
@@ -129,6 +192,17 @@ impl Endpoint {
         } else {
             self.statistics.limited += 1;
         }
+    }
+
+    /// The MAC over a Retry that answers this Initiate, if its key is known here.
+    fn hint(&self, initiate: &Initiate<'_>, covered: &[u8]) -> Option<[u8; RETRY_MAC_LEN]> {
+        let terms = initiate.header.terms;
+        let Some(key_id) = initiate.header.key_id else {
+            let own = self.local.static_key()?;
+            return Some(public_hint(&own.public_key(), covered));
+        };
+        let (_, credential) = self.credentials.by_key(terms.point, key_id)?;
+        connection_hint(credential, (terms.profile, Role::Responder), None, covered)
     }
 
     /// Makes the answer and the half-open association behind it, if the sender is known.
@@ -168,15 +242,8 @@ impl Endpoint {
             Ok((packet, Some(agreement))) if agreement.remote.is_some() => {
                 self.half_open.insert(claim.key, packet, until);
                 let remote = agreement.remote.ok_or(Error::Unexpected)?;
-                let phase = Phase::Unconfirmed {
-                    cookie: claim.cookie,
-                    until,
-                };
-                let number = self.number();
-                let association =
-                    Association::new(agreement, (number, index), remote, from, millis, phase, 0);
-                self.admit(association);
-                self.unconfirmed += 1;
+                let claim = (claim.cookie, None);
+                self.hold_unconfirmed(now, from, (agreement, index, remote), claim);
                 Ok(())
             }
             Ok((packet, _)) => {
@@ -190,6 +257,28 @@ impl Endpoint {
                 Err(error)
             }
         }
+    }
+
+    /// Keeps what was answered until its first record confirms.
+    pub(crate) fn hold_unconfirmed(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        (agreement, index, remote): (Agreement, Index, Index),
+        (cookie, chain): (bool, Option<Chain>),
+    ) {
+        let millis = now.millis();
+        let serial = self.number();
+        let phase = Phase::Unconfirmed(Box::new(Unconfirmed {
+            cookie,
+            until: millis + self.config.handshake_timeout,
+            chain,
+            serial,
+        }));
+        let numbers = (serial, index);
+        let association = Association::new(agreement, numbers, remote, from, millis, phase, 0);
+        self.admit(association);
+        self.unconfirmed += 1;
     }
 
     /// An Initiate inside an association: its successor (rule L1). The answer travels inside too.

@@ -68,10 +68,7 @@ impl Endpoint {
             return Fate::Stays;
         };
         if old.session() != new.session()
-            || matches!(
-                old.phase,
-                Phase::Unconfirmed { .. } | Phase::Draining { .. }
-            )
+            || matches!(old.phase, Phase::Unconfirmed(_) | Phase::Draining { .. })
         {
             return Fate::Stays;
         }

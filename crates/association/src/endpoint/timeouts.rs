@@ -46,7 +46,7 @@ impl Endpoint {
         if let Some(ended) = ended(association, millis_now) {
             let announced = !matches!(
                 association.phase,
-                Phase::Unconfirmed { .. } | Phase::Draining { .. }
+                Phase::Unconfirmed(_) | Phase::Draining { .. }
             );
             let reason = match association.phase {
                 Phase::Draining { .. } => CloseReason::Replaced,
@@ -61,6 +61,10 @@ impl Endpoint {
         association.receiver.expire(millis_now);
         if let Some(path) = association.path.take_if(|path| path.until <= millis_now) {
             association.address = path.before;
+        }
+        // A responder that has proved itself and grants nothing is asked no longer.
+        if matches!(&association.phase, Phase::Confirming(due) if due.until <= millis_now) {
+            association.phase = Phase::Established;
         }
         let repeats =
             matches!(&association.phase, Phase::Confirming(due) if due.repeat_at <= millis_now);
@@ -109,10 +113,11 @@ fn ended(association: &super::association::Association, now: u64) -> Option<Erro
         return Some(limit);
     }
     match &association.phase {
-        Phase::Unconfirmed { until, .. } | Phase::Draining { until } if now >= *until => {
-            Some(Error::NoAssociation)
+        Phase::Unconfirmed(unconfirmed) if now >= unconfirmed.until => Some(Error::NoAssociation),
+        Phase::Draining { until } if now >= *until => Some(Error::NoAssociation),
+        Phase::Confirming(confirming) if now >= confirming.until && !confirming.proved => {
+            Some(Error::NoAnswer)
         }
-        Phase::Confirming(confirming) if now >= confirming.until => Some(Error::NoAnswer),
         _ => None,
     }
 }

@@ -110,7 +110,7 @@ impl LetterInitiator {
             _ => return Err(Error::Unexpected),
         };
         let offer = self.offer.as_mut().ok_or(Error::Unexpected)?;
-        let answered = offer.answer(message)?;
+        let answered = offer.answer(post.backend, None, message)?;
         let offer = self.offer.take().ok_or(Error::Unexpected)?;
         let binding = post.binding();
         let agreement = offer.finish(&post.context(&binding), answered, now)?;

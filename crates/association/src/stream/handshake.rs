@@ -133,7 +133,9 @@ impl StreamInitiator {
         packet: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<StreamSession, Error> {
-        let answered = self.offer.answer(respond_message(packet)?)?;
+        let answered = self
+            .offer
+            .answer(self.backend, None, respond_message(packet)?)?;
         let context = context(&self.local, self.backend, None);
         let agreement = self.offer.finish(&context, answered, now)?;
         let grant = confirmation(&agreement);

@@ -305,7 +305,9 @@ impl Running {
         respond: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let answered = respond_message(respond).and_then(|message| offered.offer.answer(message));
+        let backend = self.backend;
+        let answered = respond_message(respond)
+            .and_then(|message| offered.offer.answer(backend, None, message));
         let answered = match answered {
             Ok(answered) => answered,
             Err(error) => {

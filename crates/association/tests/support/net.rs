@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use refpoint_association::{
     AssociationId, AttemptId, Config, Credential, CredentialId, Credentials, Endpoint, Error,
-    Event, Local, Now, Outbox, SessionLabel,
+    Event, HandleChange, HandleId, Local, Now, Outbox, SessionLabel, StoredHandle,
 };
 use refpoint_sim::{Entropy, Event as NetEvent, Link, Net};
 
@@ -25,6 +25,12 @@ pub struct Log {
     pub replaced: Vec<(AssociationId, AssociationId)>,
     pub closed: Vec<(AssociationId, Error)>,
     pub failed: Vec<(AttemptId, Error)>,
+    /// Handles that were received, as a device would store them.
+    pub held: Vec<Vec<u8>>,
+    pub issued: Vec<StoredHandle>,
+    pub gone: Vec<HandleId>,
+    pub not_resumed: Vec<Error>,
+    pub deferred: Vec<Duration>,
     pub sent: Vec<(SocketAddr, Vec<u8>)>,
 }
 
@@ -43,6 +49,11 @@ impl Outbox for Log {
             Event::Replaced { old, new } => self.replaced.push((old, new)),
             Event::Closed { id, error } => self.closed.push((id, error)),
             Event::Failed { attempt, error } => self.failed.push((attempt, error)),
+            Event::Held { handle, .. } => self.held.push(handle.expose_bytes().to_vec()),
+            Event::Handles(HandleChange::Issued(stored)) => self.issued.push(stored),
+            Event::Handles(HandleChange::Gone(id)) => self.gone.push(id),
+            Event::NotResumed { error, .. } => self.not_resumed.push(error),
+            Event::Deferred { until, .. } => self.deferred.push(until),
             _ => panic!("an event that this test does not know"),
         }
     }

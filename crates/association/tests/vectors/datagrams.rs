@@ -81,7 +81,7 @@ fn ends(file: &Value, case: &Value, backend: Backend) -> [End; 2] {
         let (((local, credential), config), ephemeral) = made.next().expect("two");
         let mut rng = Injected::new(&file[ephemeral]);
         let (credentials, credential) = table(credential);
-        let config = config.with_backend(backend);
+        let config = config.with_backend(backend).with_handles(0);
         End {
             endpoint: Endpoint::new(config, local, credentials, &mut rng),
             rng,

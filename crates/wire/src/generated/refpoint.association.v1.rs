@@ -91,6 +91,36 @@ pub struct Control {
     /// this direction belongs to the association that `refresh` and `refreshed` made.
     #[prost(bool, tag = "8")]
     pub switched: bool,
+    /// What the responder hands out for the time after this association: in every answer to a record
+    /// that confirms (perhaps empty), and later alone, to move the renewal window.
+    #[prost(message, optional, tag = "9")]
+    pub grant: ::core::option::Option<Grant>,
+}
+/// A handle by which the initiator may resume, and the window in which it should renew.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Grant {
+    /// The responder's tag over the handle's id, 4 bytes; empty: no handle.
+    #[prost(bytes = "vec", tag = "1")]
+    pub tag: ::prost::alloc::vec::Vec<u8>,
+    /// By which modes the handle may be redeemed: 1 light, 2 fresh, 3 both.
+    #[prost(uint32, tag = "2")]
+    pub modes: u32,
+    /// For how many seconds the handle may be redeemed, as a logarithmic byte.
+    #[prost(uint32, tag = "3")]
+    pub handle_lifetime: u32,
+    /// When to renew this association.
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<Window>,
+}
+/// A renewal window, counted from when it is received.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Window {
+    /// Its beginning, in seconds, below 2^24.
+    #[prost(uint32, tag = "1")]
+    pub from_seconds: u32,
+    /// Its length in seconds, below 2^16.
+    #[prost(uint32, tag = "2")]
+    pub length_seconds: u32,
 }
 /// An orderly end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,0 +1,130 @@
+//! Resumption of mode `light`: symmetric only, in the shape that was proved (design 4.5).
+//!
+//! ```text
+//! Resume  = header ‖ nonce(8) ‖ MAC(16)      covered = prologue of header ‖ nonce, with both ids
+//!                                            MAC     = HMAC(mac key, covered)[0..16]
+//! Resumed = header ‖ nonce(8) ‖ sealed grant h       = SHA-256(covered ‖ MAC ‖ f(header) ‖ nonce)
+//!                                            master  = HKDF-Extract(h, light key)
+//! ```
+
+use alloc::vec::Vec;
+
+use rand_core::CryptoRng;
+use refpoint_wire::{LightGrant, MAC_LEN, NONCE_LEN, Sequence, Suite, TAG_LEN};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    Backend, Error,
+    prologue::push_field,
+    schedule::{Master, Resumption},
+};
+
+/// What a Resume states, and its MAC: the first half of the exchange that makes the master.
+pub(crate) struct Exchange {
+    covered: Vec<u8>,
+    mac: [u8; MAC_LEN],
+}
+
+impl Exchange {
+    /// The initiator's: makes the MAC.
+    pub(crate) fn new(secret: &Resumption, covered: Vec<u8>) -> Self {
+        let mac = secret.mac(&covered);
+        Self { covered, mac }
+    }
+
+    /// The responder's: checks the MAC (rule S1).
+    pub(crate) fn verify(
+        secret: &Resumption,
+        covered: Vec<u8>,
+        mac: [u8; MAC_LEN],
+    ) -> Result<Self, Error> {
+        if secret.mac(&covered).ct_eq(&mac).into() {
+            Ok(Self { covered, mac })
+        } else {
+            Err(Error::Authentication)
+        }
+    }
+
+    pub(crate) const fn mac(&self) -> &[u8; MAC_LEN] {
+        &self.mac
+    }
+
+    /// The master of the whole exchange.
+    fn master(&self, secret: &Resumption, header: &[u8], nonce: &[u8; NONCE_LEN]) -> Master {
+        let mut tail = Vec::with_capacity(2 + header.len() + NONCE_LEN);
+        push_field(&mut tail, header);
+        tail.extend_from_slice(nonce);
+        let hash = Sha256::new()
+            .chain_update(&self.covered)
+            .chain_update(self.mac)
+            .chain_update(&tail)
+            .finalize();
+        secret.light(&hash.into())
+    }
+
+    /// The responder's answer: appends nonce and sealed grant to the Resumed's header in `packet`.
+    ///
+    /// The grant names the handle of the association that is made, so it is made from the master.
+    pub(crate) fn answer(
+        &self,
+        secret: &Resumption,
+        (backend, suite): (Backend, Suite),
+        nonce: [u8; NONCE_LEN],
+        packet: &mut Vec<u8>,
+        grant: impl FnOnce(&Master) -> LightGrant,
+    ) -> Result<Master, Error> {
+        let master = self.master(secret, packet, &nonce);
+        let mut sealed = grant(&master).encode();
+        packet.extend_from_slice(&nonce);
+        let tag = master
+            .grant_key(backend, suite)
+            .seal(FIRST, packet, &mut sealed)
+            .map_err(|()| Error::Backend("seal"))?;
+        packet.extend_from_slice(&sealed);
+        packet.extend_from_slice(&tag);
+        Ok(master)
+    }
+
+    /// The initiator reads a Resumed. Whatever does not open changes nothing.
+    pub(crate) fn open(
+        &self,
+        secret: &Resumption,
+        (backend, suite): (Backend, Suite),
+        header: &[u8],
+        body: &[u8],
+    ) -> Result<(Master, LightGrant), Error> {
+        let (nonce, sealed) = body
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(Error::Authentication)?;
+        let len = sealed
+            .len()
+            .checked_sub(TAG_LEN)
+            .ok_or(Error::Authentication)?;
+        let master = self.master(secret, header, nonce);
+        let mut covered = header.to_vec();
+        covered.extend_from_slice(nonce);
+        let mut sealed = sealed.to_vec();
+        master
+            .grant_key(backend, suite)
+            .open(FIRST, &covered, &mut sealed)
+            .map_err(|()| Error::Authentication)?;
+        let grant = LightGrant::decode(&sealed[..len])?;
+        Ok((master, grant))
+    }
+}
+
+const FIRST: Sequence = Sequence::FIRST;
+
+/// Draws a nonce: from fresh randomness, with the boot counter of a device mixed in, so that even a
+/// generator that starts alike after each boot does not repeat it (rule S2).
+pub(crate) fn draw_nonce(boot: u64, rng: &mut dyn CryptoRng) -> [u8; NONCE_LEN] {
+    let mut random = [0; 32];
+    rng.fill_bytes(&mut random);
+    let hash = Sha256::new()
+        .chain_update(b"refpoint/1 nonce")
+        .chain_update(boot.to_be_bytes())
+        .chain_update(random)
+        .finalize();
+    *hash.first_chunk().expect("32 bytes hold 8")
+}
