@@ -129,7 +129,7 @@ fn measure_handles(directory: &Path, handles: u64) -> Outcome {
 }
 
 fn id(number: u64) -> HandleId {
-    HandleId::new(mix(number).to_be_bytes())
+    HandleId(mix(number).to_be_bytes())
 }
 
 /// Spread like random numbers, and never the same for two numbers (the finalizer of SplitMix64).
