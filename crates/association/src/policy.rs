@@ -161,7 +161,9 @@ impl Policy {
         self.resumption
     }
 
-    pub(crate) const fn resumption_age(&self) -> Duration {
+    /// Until how long after the last full handshake.
+    #[must_use]
+    pub const fn resumption_age(&self) -> Duration {
         self.resumption_age
     }
 
