@@ -41,6 +41,9 @@
 //! An end point needs no more than a [`Journal`]: it gives what the store has kept to the end point
 //! that starts, and takes its changes.
 //!
+//! A [`Journal`] does this for an end point of `refpoint-association`: it hands over the keys and the
+//! handles that the end point starts with, and takes what its table tells.
+//!
 //! # What a crash costs
 //!
 //! A crash is the end of the process at any instruction (`SIGKILL`), or of the machine where the
