@@ -30,11 +30,12 @@ pub(super) fn run() -> anyhow::Result<()> {
 
     let program = partner::build()?;
     let credentials = venv::data("credentials.json");
-    let gateway = Partner::start(&program, &credentials, false)?;
-    let loaded = Partner::start(&program, &credentials, true)?;
+    let gateway = Partner::start(&program, &credentials, &[])?;
+    let loaded = Partner::start(&program, &credentials, &["--loaded"])?;
+    let slow = Partner::start(&program, &credentials, &["--per-second", "1"])?;
     let mut peer = venv.script("peer.py");
     peer.arg(credentials)
-        .args([gateway.address(), loaded.address()]);
+        .args([gateway.address(), loaded.address(), slow.address()]);
     let mut peer = peer
         .stdout(Stdio::piped())
         .spawn()
