@@ -118,10 +118,12 @@ pub struct AdmissionStatistics {
 ///
 /// * A verified entity is charged once: asking again gives the same slot (T1).
 /// * An entity that comes in its slot is served before anyone else, the emergency class first. If
-///   others had a better right (an emergency, a tenant within its quota), it gets another slot.
+///   others had a better right (an emergency, a tenant within its quota), it gets another slot: the
+///   first time soon, then at the end.
 /// * Unverified senders are sent away without anything being kept or charged. Who comes back has
 ///   shown its address, and shares a tenth of the capacity with others, by source prefix.
-/// * Hints are paid for: the first of an entity with its slot, others from a small budget.
+/// * Hints are paid for: the first of an entity from the head room of the capacity, and by slots
+///   that lie further apart where that is too little; others from a small budget.
 ///
 /// It reads no clock: `now` is milliseconds of any clock that does not go back.
 #[derive(Debug)]
@@ -131,6 +133,10 @@ pub struct Admission {
     handshakes: Meter,
     /// Up to when capacity is promised, in nanoseconds.
     promised: u64,
+    /// Up to when some of it is promised twice.
+    twice: u64,
+    /// Up to when slots are given to those who found their own taken.
+    instead: u64,
     /// The emergency class's, then the tenants'.
     lanes: Vec<Lane>,
     strangers: Strangers,
@@ -164,9 +170,21 @@ impl Lane {
 const EMERGENCY: usize = 0;
 
 /// Shares of the bunching that handshakes may use, in eighths: who may bunch up more goes first.
+const LAST: u64 = 1;
 const ANYONE: u64 = 5;
 const IN_QUOTA: u64 = 7;
 const FIRST: u64 = 8;
+
+/// Who is later for its slot, in milliseconds and besides an eighth of its wait, comes last.
+const LATE: u64 = 500;
+
+/// Who is later than this, in the same way, does not come too close after others by bad luck.
+const ON_TIME: u64 = 50;
+
+/// How soon somebody may come again who found its slot taken, at a quarter of the capacity, in
+/// nanoseconds: from and to.
+const INSTEAD_AFTER: u64 = 200 * MILLI;
+const INSTEAD_WITHIN: u64 = 10 * SECOND;
 
 /// How often an entity is told its slot again, in milliseconds.
 const TELL_AGAIN: u32 = 1_000;
@@ -192,6 +210,8 @@ impl Admission {
         Self {
             handshakes: Meter::new(config.distance(), tolerance),
             promised: 0,
+            twice: 0,
+            instead: 0,
             lanes,
             strangers: Strangers::new((config.unit(), config.strangers), hint, config.seed),
             bookings: Bookings::new(config.bookings, config.grace),
@@ -291,7 +311,7 @@ impl Admission {
         if early && !(token && now.saturating_add(leeway) >= held.slot) {
             return self.tell_again(now, entity, held);
         }
-        if self.take(now, lane) {
+        if self.take(now, lane, held.lateness(now)) {
             let used = Booking { used: true, ..held };
             self.bookings.replace(entity, used);
             return Verdict::Serve;
@@ -300,7 +320,29 @@ impl Admission {
             return self.tell_again(now, entity, held);
         }
         self.statistics.displaced += 1;
+        let unlucky = !held.instead && held.lateness(now) <= ON_TIME && self.twice < nanos(now);
+        if unlucky && let Some(verdict) = self.book_instead(now, entity) {
+            return verdict;
+        }
         self.book(now, (entity, lane))
+    }
+
+    /// A slot soon for somebody who found its own taken, if there are not many such: what is promised
+    /// is less than can be served, so who comes too close after others fits in a little later.
+    fn book_instead(&mut self, now: u64, entity: u64) -> Option<Verdict> {
+        let at = nanos(now);
+        let slot = self.instead.max(at.saturating_add(INSTEAD_AFTER));
+        if slot > at.saturating_add(INSTEAD_WITHIN) {
+            return None;
+        }
+        self.instead = slot.saturating_add(4 * self.config.distance());
+        let slot = slot.div_ceil(MILLI);
+        let booking = Booking {
+            instead: true,
+            ..Booking::new(now, slot)
+        };
+        self.bookings.insert(entity, booking);
+        Some(Verdict::Later(SlotTime(slot)))
     }
 
     /// Somebody with a token that was given before a restart, of which nothing else is left: it is
@@ -311,7 +353,7 @@ impl Admission {
         if slot.saturating_add(grace) < now || ahead > self.config.longest {
             return self.walk_in(now, (entity, lane));
         }
-        if ahead <= grace && self.bookings.has_room_for(entity) && self.take(now, lane) {
+        if ahead <= grace && self.bookings.has_room_for(entity) && self.take(now, lane, 0) {
             let used = Booking {
                 used: true,
                 ..Booking::new(now, slot)
@@ -331,7 +373,7 @@ impl Admission {
         let soon = nanos(now).saturating_add(self.config.bunch() / 2);
         let own = if lane == EMERGENCY { SECOND } else { 0 };
         let own = self.lanes[lane].promised <= soon.saturating_add(own);
-        if (own || self.promised <= soon) && self.take(now, lane) {
+        if (own || self.promised <= soon) && self.take(now, lane, 0) {
             self.commit(now, lane, self.config.unit());
             Verdict::Serve
         } else {
@@ -340,13 +382,16 @@ impl Admission {
     }
 
     /// Takes a handshake out of what this second may hold, if the lane's right to it is good enough.
-    fn take(&mut self, now: u64, lane: usize) -> bool {
+    /// Who is late, in milliseconds, has the least: after a time in which hints took all that the
+    /// processor can do, those who missed their slots must not hold up those who come in theirs.
+    fn take(&mut self, now: u64, lane: usize, late: u64) -> bool {
         let at = nanos(now);
         let quota = &mut self.lanes[lane].quota;
         let right = match lane {
-            _ if !quota.fits(at, 8) => ANYONE,
-            EMERGENCY => FIRST,
-            _ => IN_QUOTA,
+            EMERGENCY if quota.fits(at, 8) => FIRST,
+            _ if late > LATE => LAST,
+            _ if quota.fits(at, 8) => IN_QUOTA,
+            _ => ANYONE,
         };
         let fits = self.handshakes.fits(at, right);
         if fits {
@@ -365,6 +410,8 @@ impl Admission {
         lane.promised = own.saturating_add(lane.spacing);
         if free <= own {
             self.promised = free.saturating_add(work);
+        } else {
+            self.twice = self.twice.max(own);
         }
         free.min(own)
     }

@@ -21,10 +21,14 @@ impl Backoff {
     /// to half a second more, doubling up to four.
     pub const REPEAT: Self = Self::new(100, 500, 4_000);
 
+    /// Repeats of a request in its slot, to a peer that is busy but expects it: after 0.3 seconds and up
+    /// to half a second more, doubling up to four.
+    pub const SLOT: Self = Self::new(300, 500, 4_000);
+
     /// Asking for an association again after an outage, when everybody asks: two seconds, the time
-    /// that a responder may take to answer a storm with slots, and up to one second more, doubling
+    /// that a responder may take to answer a storm with slots, and up to half a second more, doubling
     /// up to a minute.
-    pub const RETURN: Self = Self::new(2_000, 1_000, 60_000);
+    pub const RETURN: Self = Self::new(2_000, 500, 60_000);
 
     /// A backoff of `floor` milliseconds and a random part of `first`, which doubles up to
     /// `longest`.

@@ -27,8 +27,6 @@ use crate::{Authenticated, Credentials, Error, Local, Now};
 mod established;
 mod framing;
 mod handshake;
-#[cfg(test)]
-mod insiders;
 mod opening;
 mod refresh;
 mod running;
@@ -95,8 +93,8 @@ struct Failed {
 }
 
 impl StreamSession {
-    fn new(running: Box<Running>) -> Self {
-        Self(Life::Running(running))
+    fn new(running: Running) -> Self {
+        Self(Life::Running(Box::new(running)))
     }
 
     fn running(&self) -> Result<&Running, Error> {
@@ -168,8 +166,9 @@ impl StreamSession {
     /// for half a minute, then [`handle_timeout`](Self::handle_timeout) ends the association.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.running()
-            .is_ok_and(|running| running.state == State::Open && running.held_until != u64::MAX)
+        self.running().is_ok_and(|running| {
+            running.state == State::Open && running.current.sealing.used_up().is_some()
+        })
     }
 
     /// Appends an authenticated end to `out`; nothing can be sent afterwards.
@@ -281,7 +280,7 @@ impl StreamSession {
     /// The epochs of both directions, sent and received: how often keys were ratcheted since the
     /// last refresh.
     #[must_use]
-    pub fn epochs(&self) -> (u64, u64) {
+    pub const fn epochs(&self) -> (u64, u64) {
         match &self.0 {
             Life::Running(running) => (
                 running.current.sealing.epoch(),

@@ -11,6 +11,8 @@ pub(super) struct Booking {
     pub(super) told: u32,
     /// It has been used.
     pub(super) used: bool,
+    /// It was given in place of one that others had taken.
+    pub(super) instead: bool,
 }
 
 impl Booking {
@@ -20,12 +22,18 @@ impl Booking {
             wait: narrow(slot.saturating_sub(now)),
             told: 0,
             used: false,
+            instead: false,
         }
     }
 
     /// How early and late its entity may be: clocks that run a tenth too fast or slow included.
     pub(super) fn leeway(&self, grace: u64) -> u64 {
         grace.saturating_add(u64::from(self.wait / 8))
+    }
+
+    /// By how much its entity is later than its clock explains.
+    pub(super) fn lateness(&self, now: u64) -> u64 {
+        now.saturating_sub(self.slot.saturating_add(self.leeway(0)))
     }
 
     /// Milliseconds since it was given.

@@ -19,7 +19,11 @@ pub struct AdmissionConfig {
 }
 
 /// How many handshakes may bunch up at small capacities.
-const BUNCH: u64 = 3;
+const BUNCH: u64 = 2;
+
+/// What hints may cost without slots lying further apart, in thousandths of a handshake each: the
+/// processor's time that a capacity leaves free.
+const FREE_HINTS: u32 = 50;
 
 impl AdmissionConfig {
     /// `capacity` handshakes a second, one tenant; a hint costs a twenty-fifth of a handshake, the
@@ -130,7 +134,7 @@ impl AdmissionConfig {
 
     /// By how much handshakes may bunch up, in nanoseconds.
     pub(super) fn bunch(&self) -> u64 {
-        (28 * MILLI).max((BUNCH * self.unit()).min(100 * MILLI))
+        (12 * MILLI).max((BUNCH * self.unit()).min(100 * MILLI))
     }
 
     /// The distance of handshakes in nanoseconds at which, bunched up or not, no second holds more
@@ -146,13 +150,12 @@ impl AdmissionConfig {
         scaled.saturating_mul(100) / u64::from(100 - self.emergency - self.strangers)
     }
 
-    /// The distance of slots: a handshake and its hint, and somewhat less than what is served at
-    /// most, so that returns which bunch up fit in.
+    /// The distance of slots: a handshake, what its hint costs too much, and somewhat less than is
+    /// served at most, so that returns which bunch up fit in.
     pub(super) fn spacing(&self) -> u64 {
-        let with_hint = (u128::from(SECOND) * u128::from(1_000 + self.hint_cost))
-            / (1_000 * u128::from(self.capacity));
-        let paced = self.distance() + self.distance() / 128;
-        paced.max(u64::try_from(with_hint).unwrap_or(u64::MAX))
+        let beyond = self.hint_cost.saturating_sub(FREE_HINTS);
+        let with_hint = self.unit() + self.unit() * u64::from(beyond) / 1_000;
+        (self.distance() + self.distance() / 256).max(with_hint)
     }
 
     /// Nanoseconds of the whole capacity that a hint takes.

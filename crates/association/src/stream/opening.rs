@@ -5,10 +5,9 @@ use crate::{
     Backend, Error, Now, Suite,
     epoch::EpochKey,
     lifetime::Lifetime,
-    policy::{Agreed, Usage},
+    policy::Agreed,
     receiver::{Place, Receiver},
     schedule::Traffic,
-    scrub::on_clean_stack,
 };
 
 /// The receiving direction of one association on a stream.
@@ -20,7 +19,6 @@ pub(super) struct Opening {
     backend: Backend,
     suite: Suite,
     agreed: Agreed,
-    nearly_used_at: Usage,
     pub(super) lifetime: Lifetime,
 }
 
@@ -42,7 +40,6 @@ impl Opening {
             receiver: Receiver::new(traffic, agreed.epoch_bits),
             backend,
             suite,
-            nearly_used_at: agreed.nearly_used_at(),
             agreed,
             lifetime,
         }
@@ -68,10 +65,8 @@ impl Opening {
             .ok_or(Error::Authentication)?;
         if let Place::Ahead(distance) = place {
             let traffic = self.receiver.traffic(place).ok_or(Error::Authentication)?;
-            on_clean_stack(|| {
-                let key = traffic.epoch_key(self.backend, self.suite);
-                self.key = (self.receiver.epoch() + distance, key);
-            });
+            let key = traffic.epoch_key(self.backend, self.suite);
+            self.key = (self.receiver.epoch() + distance, key);
         }
         self.key
             .1
@@ -100,8 +95,7 @@ impl Opening {
     }
 
     pub(super) const fn is_nearly_used(&self) -> bool {
-        let (records, bytes) = self.receiver.usage();
-        records >= self.nearly_used_at.0 || bytes >= self.nearly_used_at.1
+        self.agreed.is_nearly_used(self.receiver.usage())
     }
 
     pub(super) const fn epoch(&self) -> u64 {
