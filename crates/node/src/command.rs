@@ -2,6 +2,7 @@ mod demo;
 mod inspect;
 mod keys;
 mod node;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum Command {
     Keys(keys::Keys),
     /// Show what a packet capture tells of associations over UDP.
     Inspect(inspect::Inspect),
+    /// Plan for restarts and renewals of a whole fleet: simulate them.
+    Simulate(simulate::Simulate),
 }
 
 impl Refpoint {
@@ -41,6 +44,7 @@ impl Refpoint {
             Command::Node(command) => command.run(),
             Command::Keys(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Simulate(command) => command.run().map(|()| ExitCode::SUCCESS),
         }
     }
 }

@@ -16,6 +16,8 @@
 //! requests between nodes, [`Transported`] is what does. [`Node`] runs it all; [`observe`] lists its metrics. [`demo`], [`tap`], [`pcap`] and
 //! [`inspect`] show what an eavesdropper gets.
 //!
+//! [`simulate`] plans for restarts and renewals of a whole fleet, [`report`] draws what it and the demo found.
+//!
 //! What is deliberately absent: cryptography and identity rules (they lie below, where they can be tested without a
 //! socket), TLS on the CSE's side (a node shares the CSE's host), and any oneM2M resource of its own.
 //!
@@ -65,6 +67,8 @@ mod layers;
 mod node;
 pub mod observe;
 pub mod pcap;
+pub mod report;
+pub mod simulate;
 pub mod tap;
 mod utc;
 

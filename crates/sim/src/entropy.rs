@@ -5,6 +5,8 @@ use core::convert::Infallible;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng as _, TryCryptoRng, TryRng};
 
+use crate::chance::{Chance, below};
+
 /// Repeatable randomness for one end point, independent of the network's.
 ///
 /// It implements [`rand_core::CryptoRng`], since that is what protocols ask for. It is no secret to
@@ -21,6 +23,16 @@ impl Entropy {
         let spread = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         rng.set_stream(name.bytes().fold(0xcbf2_9ce4_8422_2325, spread));
         Self(rng)
+    }
+
+    /// A uniformly random number below `bound`; 0 when `bound` is 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        below(self, bound)
+    }
+
+    /// Whether something happens that has this chance.
+    pub fn strikes(&mut self, chance: Chance) -> bool {
+        chance.strikes(self)
     }
 }
 

@@ -42,12 +42,16 @@
 //! assert!(answered);
 //! ```
 //!
+//! For simulations of millions of devices, which have no packets, there is an [`Agenda`] of what is due
+//! when.
+//!
 //! # What is deliberately absent
 //!
 //! Cryptography, protocols, real sockets and real time. Streams: a stream's bytes arrive in order
 //! or not at all, so there is nothing to simulate but how they are cut.
 
 mod adversary;
+mod agenda;
 mod chance;
 mod entropy;
 mod link;
@@ -56,6 +60,7 @@ mod packet;
 mod tally;
 
 pub use adversary::{Adversary, Injector, Verdict};
+pub use agenda::Agenda;
 pub use chance::Chance;
 pub use entropy::Entropy;
 pub use link::Link;

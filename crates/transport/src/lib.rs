@@ -54,9 +54,7 @@ mod stream;
 
 pub use association::Association;
 pub use connector::Connector;
-pub use datagrams::{
-    DatagramError, DatagramLimits, Datagrams, DeviceFile, DeviceStorage, HandleLog, Persistence,
-};
+pub use datagrams::{DatagramError, DatagramLimits, Datagrams};
 pub use error::{Error, association_error};
 pub use frames::Frames;
 pub use handler::Handler;

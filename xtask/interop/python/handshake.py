@@ -2,12 +2,11 @@
 
 from noise.connection import Keypair, NoiseConnection
 
-from keys import CHACHA_POLY, FRESH, KNOWN, PINNED, PSK, f, mac
-from packets import initiate_header, respond_header, resume_header, resumed_header
+from keys import CHACHA_POLY, KNOWN, PINNED, PSK, f, mac
+from packets import initiate_header, respond_header
 from schedule import Secrets
 
-PATTERNS = {PSK: "NNpsk0", PINNED: "KKpsk2", KNOWN: "IKpsk2", FRESH: "NNpsk0"}
-WITH_STATIC_KEYS = PINNED, KNOWN
+PATTERNS = {PSK: "NNpsk0", PINNED: "KKpsk2", KNOWN: "IKpsk2"}
 
 
 def prologue(carriage, header, credential, binding=b""):
@@ -23,21 +22,13 @@ def _noise(credential, is_initiator, prologue_, static, remote, ephemeral, psk):
     noise.set_as_initiator() if is_initiator else noise.set_as_responder()
     noise.set_prologue(prologue_)
     noise.set_psks(psk)
-    if static and credential.profile in WITH_STATIC_KEYS:
+    if static and credential.profile != PSK:
         noise.set_keypair_from_private_bytes(Keypair.STATIC, static)
-    if remote and credential.profile in WITH_STATIC_KEYS:
+    if remote and credential.profile != PSK:
         noise.set_keypair_from_public_bytes(Keypair.REMOTE_STATIC, remote)
     noise.set_keypair_from_private_bytes(Keypair.EPHEMERAL, ephemeral)
     noise.start_handshake()
     return noise
-
-
-def _header(credential, index, cookie):
-    """The clear header of message 1; in mode `fresh` the credential is a handle."""
-    if credential.profile == FRESH:
-        terms = FRESH, credential.suite, credential.point
-        return resume_header(*terms, index, credential.name, cookie)
-    return initiate_header(credential, index, cookie)
 
 
 def _secrets(noise, is_initiator, credential):
@@ -60,7 +51,7 @@ class Initiator:
         self.static, self.remote = options.get("static"), options.get("remote")
         self.payload = payload
         self.index = options.get("index", b"")
-        header = _header(credential, self.index, options.get("cookie", b""))
+        header = initiate_header(credential, self.index, options.get("cookie", b""))
         self.prologue = prologue(carriage, header, credential, options.get("binding", b""))
         self.message = bytes(self._noise()[1])
         self.packet = header + self.message
@@ -100,6 +91,5 @@ class Responder:
 
     def respond(self, payload):
         """The Respond and the secrets."""
-        header = resumed_header if self.credential.profile == FRESH else respond_header
-        packet = header(self.index) + bytes(self.noise.write_message(payload))
+        packet = respond_header(self.index) + bytes(self.noise.write_message(payload))
         return packet, _secrets(self.noise, False, self.credential)

@@ -59,7 +59,8 @@ pub(super) struct Plan<'a> {
 }
 
 impl Places {
-    /// Takes in a row that was found.
+    /// Takes in a row that was found. The row that it replaces, if a handle has two: they are left
+    /// by nothing that this store does, but harmless.
     pub(super) fn found(&mut self, id: HandleId, place: Place) {
         self.places.insert(id, place);
         self.count(place);
