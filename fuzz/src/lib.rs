@@ -38,7 +38,7 @@ pub use keys::{keys_derivation, keys_entity_id, keys_key_id, keys_validity};
 pub use mutation::mutations;
 pub use node::{node_capture, node_config, node_http, node_key_file};
 pub use primitive::{primitive_exchange, primitive_http, primitive_ledger, primitive_message};
-pub use store::store_key_file;
+pub use store::{store_key_file, store_mailbox};
 pub use transport::transport_frames;
 pub use wire::{wire_control, wire_frame, wire_packet, wire_payload, wire_record};
 pub use x::{x_datagram, x_identity, x_serve};
@@ -72,6 +72,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("primitive_ledger", primitive_ledger),
     ("primitive_message", primitive_message),
     ("store_key_file", store_key_file),
+    ("store_mailbox", store_mailbox),
     ("transport_frames", transport_frames),
     ("wire_control", wire_control),
     ("wire_frame", wire_frame),

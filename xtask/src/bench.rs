@@ -7,7 +7,7 @@
 
 mod table;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -17,9 +17,12 @@ use crate::shell;
 
 /// The features of each build, and what is measured with it alone.
 const BUILDS: [(&str, &[&str]); 2] = [
-    ("peers", &["handshake", "record", "memory", "grpc"]),
+    ("peers", &["handshake", "record", "memory", "grpc", "e2e"]),
     ("wireguard", &["wireguard"]),
 ];
+
+/// Handles that the store is measured with.
+const STORED: &str = "200000";
 
 /// Measures the named sections, or all; with `json`, writes one object a row there.
 pub(crate) fn run(json: Option<&Path>, only: &[String]) -> anyhow::Result<()> {
@@ -33,15 +36,32 @@ pub(crate) fn run(json: Option<&Path>, only: &[String]) -> anyhow::Result<()> {
         let build = ["run", "--release", "--package", "xtask", "--bin", "bench"];
         let mut bench = shell::cargo();
         bench.args(build).args(["--features", features, "--"]);
-        let printed = shell::output(bench.args(sections))?;
-        for line in printed.lines() {
-            let row: Value = serde_json::from_str(line).context("bench printed no row")?;
-            rows.push(row);
-        }
+        rows.extend(printed_rows(bench.args(sections))?);
+    }
+    if only.is_empty() || only.iter().any(|one| one == "store") {
+        let example = [
+            "run",
+            "--release",
+            "--package",
+            "refpoint-store",
+            "--example",
+            "measure",
+        ];
+        rows.extend(printed_rows(
+            shell::cargo().args(example).args(["--", STORED]),
+        )?);
     }
     print!("{}", show(&rows));
     if let Some(file) = json {
         fs::write(file, public(rows)).with_context(|| format!("cannot write {file:?}"))?;
     }
     Ok(())
+}
+
+/// The rows that a program prints, an object a line.
+fn printed_rows(program: &mut Command) -> anyhow::Result<Vec<Value>> {
+    let printed = shell::output(program)?;
+    let rows = printed.lines().map(serde_json::from_str);
+    rows.collect::<Result<_, _>>()
+        .context("bench printed no row")
 }

@@ -1,7 +1,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
-use refpoint_association::Policy;
+use refpoint_association::{Modes, Policy};
 use refpoint_keys::{EntityId, EntityKind, ReferencePoint};
 use refpoint_primitive::LedgerLimits;
 
@@ -123,14 +123,18 @@ impl Layers {
 /// When the layer's values are out of the core's ranges, which its tests rule out.
 pub fn default_policy(point: ReferencePoint) -> Result<Policy, refpoint_association::Error> {
     use {refpoint_x::policy as x, refpoint_y::policy as y, refpoint_z::policy as z};
-    let (lifetime, ratchet, keepalive) = match point {
-        ReferencePoint::X => (x::LIFETIME, x::RATCHET, x::KEEPALIVE),
-        ReferencePoint::Z => (z::LIFETIME, z::RATCHET, z::KEEPALIVE),
+    let (lifetime, ratchet, keepalive, light) = match point {
+        ReferencePoint::X => (x::LIFETIME, x::RATCHET, x::KEEPALIVE, x::LIGHT_RESUMPTION),
+        ReferencePoint::Z => (z::LIFETIME, z::RATCHET, z::KEEPALIVE, z::LIGHT_RESUMPTION),
         ReferencePoint::Y | ReferencePoint::YPrime | ReferencePoint::EndToEnd => {
-            (y::LIFETIME, y::RATCHET, y::KEEPALIVE)
+            (y::LIFETIME, y::RATCHET, y::KEEPALIVE, y::LIGHT_RESUMPTION)
         }
     };
-    Policy::default()
+    let modes = if light { Modes::BOTH } else { Modes::FRESH };
+    let policy = Policy::default();
+    let age = policy.resumption_age();
+    policy
+        .with_resumption(modes, age)
         .with_lifetime(lifetime)?
         .with_ratchet(Some(ratchet))?
         .with_keepalive(keepalive)

@@ -95,6 +95,8 @@ impl RedbOptions {
 #[derive(Debug)]
 pub struct Redb {
     keys: KeyFile,
+    /// Whether the key file still has to follow `keys`.
+    unwritten: bool,
     slot: Slot,
     bucket: BucketLength,
     database: Guarded,
@@ -154,6 +156,7 @@ impl Redb {
         };
         Ok(Self {
             keys,
+            unwritten: false,
             slot,
             bucket: options.bucket,
             database,
@@ -191,8 +194,18 @@ impl Redb {
             Change::Issued { entry, .. } => Some(self.bucket.bucket(entry.expiry())),
             Change::Gone(_) => None,
         });
-        if self.keys.buckets.add(buckets)? {
+        let added = self.keys.buckets.add(buckets);
+        self.unwritten |= *added.as_ref().unwrap_or(&true);
+        added?;
+        self.write_keys()
+    }
+
+    /// Brings the key file up to date. If that fails, the next call tries again, before anything
+    /// else is done.
+    fn write_keys(&mut self) -> Result<(), Error> {
+        if self.unwritten {
             self.slot.replace(&self.keys)?;
+            self.unwritten = false;
         }
         Ok(())
     }
@@ -256,9 +269,8 @@ impl Store for Redb {
     }
 
     fn expire(&mut self, now: UtcTime) -> Result<(), Error> {
-        if self.keys.buckets.drop_over(now) {
-            self.slot.replace(&self.keys)?;
-        }
+        self.unwritten |= self.keys.buckets.drop_over(now);
+        self.write_keys()?;
         self.write(|database, keys, places| {
             // Those whose key an earlier start has destroyed are among them.
             let over: BTreeSet<Bucket> = places.without_key(&keys.buckets);

@@ -86,6 +86,9 @@ pub enum Error {
         /// Why the last attempt failed.
         problem: String,
     },
+    /// There is no thread to write behind.
+    #[error("no thread for the store from the operating system: {0}")]
+    Thread(io::Error),
     /// The thread that writes has ended.
     #[error("the store's thread has ended by a panic: restart the process")]
     Ended,

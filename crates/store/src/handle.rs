@@ -2,38 +2,11 @@
 
 use core::fmt;
 
+use refpoint_association::HandleId;
 use refpoint_keys::UtcTime;
 use zeroize::Zeroizing;
 
 use crate::Error;
-
-/// By which an initiator names what it wants to resume: the first eight bytes of a handle, which
-/// the key schedule makes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HandleId([u8; Self::LEN]);
-
-impl HandleId {
-    /// Length in bytes.
-    pub const LEN: usize = 8;
-
-    /// The id with these bytes.
-    #[must_use]
-    pub const fn new(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
-    }
-
-    /// The id's bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for HandleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HandleId({:016x})", u64::from_be_bytes(self.0))
-    }
-}
 
 /// What a responder must remember of a handle that it issued: the secret and what it checks
 /// before it redeems it (S5), serialised by the association.

@@ -28,7 +28,7 @@
 //!
 //! let store = Redb::open(directory, now, &RedbOptions::default())?;
 //! let behind = WriteBehind::start(store, Batching::default())?;
-//! behind.submit(Change::Issued { id: HandleId::new(*b"handle 1"), entry })?;
+//! behind.submit(Change::Issued { id: HandleId(*b"handle 1"), entry })?;
 //! behind.stop()?; // or drop it, or be killed: then what was not flushed is lost
 //!
 //! let mut store = Redb::open(directory, now, &RedbOptions::default())?;
@@ -37,6 +37,12 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! An end point needs no more than a [`Journal`]: it gives what the store has kept to the end point
+//! that starts, and takes its changes.
+//!
+//! A [`Journal`] does this for an end point of `refpoint-association`: it hands over the keys and the
+//! handles that the end point starts with, and takes what its table tells.
 //!
 //! # What a crash costs
 //!
@@ -142,6 +148,7 @@ mod bucket;
 mod embedded;
 mod error;
 mod handle;
+mod journal;
 mod key_file;
 mod mailbox;
 mod memory;
@@ -153,13 +160,15 @@ mod write_behind;
 pub use bucket::BucketLength;
 pub use embedded::{MissingKeys, Redb, RedbOptions};
 pub use error::{Error, KeyFileProblem};
-pub use handle::{Change, Entry, HandleId};
+pub use handle::{Change, Entry};
+pub use journal::{Journal, Kept};
 pub use key_file::KeyFileSummary;
 pub use mailbox::{
     Done, Mailbox, MailboxError, MailboxOptions, MemoryMailbox, Message, MessageId, Position,
     Quota, RedbMailbox, Waiting,
 };
 pub use memory::Memory;
+pub use refpoint_association::HandleId;
 pub use standing::{Generation, StandingKey, StandingKeys};
 pub use store::{Claim, Committed, Replayed, Store};
 pub use write_behind::{Batching, Overloaded, Statistics, WriteBehind};

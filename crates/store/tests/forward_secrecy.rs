@@ -70,7 +70,7 @@ fn after_its_bucket_nothing_of_an_entry_can_be_read_from_the_disk() {
     let later_one = issued(99, later(5 * HOUR));
     store.commit(&[later_one]).unwrap();
     // Half of them are redeemed, half expire.
-    let claims: Vec<_> = (0..25).map(|n| gone(n)).collect();
+    let claims: Vec<_> = (0..25).map(gone).collect();
     store.commit(&claims).unwrap();
 
     let stolen = fs::read(path.join("handles.keys")).unwrap();

@@ -119,6 +119,39 @@ fn a_start_counts_even_if_the_database_was_deleted() {
 }
 
 #[test]
+fn an_entry_is_not_stored_before_its_key_is_nor_a_key_forgotten_that_could_not_be_destroyed() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |now| Redb::open(directory.path(), now, &RedbOptions::default()).unwrap();
+    let mut store = open(NOW);
+    let keys = directory.path().join("handles.keys");
+    let before = std::fs::read(&keys).unwrap();
+    // In the way of the key file's next copy.
+    let obstacle = directory.path().join("handles.keys.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    for _ in 0..2 {
+        assert!(store.commit(&[issued(1, later(HOUR))]).is_err());
+    }
+    std::fs::remove_dir(&obstacle).unwrap();
+    store.commit(&[issued(2, later(HOUR))]).unwrap();
+    let with_key = std::fs::read(&keys).unwrap();
+    assert!(with_key.len() > before.len());
+    std::fs::create_dir(&obstacle).unwrap();
+    assert!(store.expire(later(3 * HOUR)).is_err());
+    std::fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(std::fs::read(&keys).unwrap(), with_key);
+    store.expire(later(3 * HOUR)).unwrap();
+    assert_eq!(
+        std::fs::read(&keys).unwrap().len(),
+        before.len(),
+        "destroyed"
+    );
+
+    store.commit(&[issued(3, later(9 * HOUR))]).unwrap();
+    drop(store);
+    assert_eq!(replay(&mut open(NOW), NOW).0.len(), 1);
+}
+
+#[test]
 fn more_expiries_than_there_are_keys_for_are_skipped_and_counted() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = Redb::open(directory.path(), NOW, &RedbOptions::default()).unwrap();

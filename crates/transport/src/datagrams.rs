@@ -16,9 +16,14 @@ use crate::handler::Handler;
 use crate::{Association, Keyring, X};
 
 mod asking;
+mod device_file;
 mod driver;
 mod outgoing;
 mod peers;
+mod persistence;
+
+pub use device_file::DeviceFile;
+pub use persistence::{DeviceStorage, HandleLog, Persistence};
 
 use driver::Driver;
 
@@ -131,6 +136,29 @@ impl Datagrams {
         handler: impl Handler<X>,
         limits: DatagramLimits,
     ) -> Result<Self, AssociationError> {
+        Self::start_persistent(
+            socket,
+            keyring,
+            config,
+            handler,
+            limits,
+            Persistence::default(),
+        )
+    }
+
+    /// As [`Datagrams::start`], with what an earlier process left: peers resume their associations,
+    /// and this end resumes its own.
+    ///
+    /// # Errors
+    /// As [`Datagrams::start`].
+    pub fn start_persistent(
+        socket: UdpSocket,
+        keyring: &Keyring,
+        config: Config,
+        handler: impl Handler<X>,
+        limits: DatagramLimits,
+        persistence: Persistence,
+    ) -> Result<Self, AssociationError> {
         let config = config
             .with_backend(keyring.backend())
             .with_max_datagram(limits.largest)?;
@@ -143,7 +171,7 @@ impl Datagrams {
             keyring,
             config,
             Arc::new(handler),
-            limits,
+            (limits, persistence),
             up.clone(),
         );
         tokio::spawn(driver.run(commanded));

@@ -54,7 +54,9 @@ mod stream;
 
 pub use association::Association;
 pub use connector::Connector;
-pub use datagrams::{DatagramError, DatagramLimits, Datagrams};
+pub use datagrams::{
+    DatagramError, DatagramLimits, Datagrams, DeviceFile, DeviceStorage, HandleLog, Persistence,
+};
 pub use error::{Error, association_error};
 pub use frames::Frames;
 pub use handler::Handler;

@@ -29,5 +29,11 @@ pub const RATCHET: Duration = Duration::from_secs(10 * 60);
 /// A device that sleeps must not be woken to keep a NAT open; it speaks first, and what waits for it is held.
 pub const KEEPALIVE: Option<Duration> = None;
 
+/// Whether an association may be resumed without a DH (`light`), and not only with one (`fresh`): yes.
+///
+/// A device that lost its power, and a gateway with thousands of them that was restarted, are back with two small symmetric
+/// messages. What it costs in forward secrecy is bounded by the responder's store, and by a full handshake a week.
+pub const LIGHT_RESUMPTION: bool = true;
+
 /// How long a request waits for its response: 9 s, below the 10 s after which CSEs give up.
 pub const PATIENCE: Duration = Duration::from_secs(9);

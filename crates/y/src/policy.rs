@@ -25,5 +25,11 @@ pub const RATCHET: Duration = Duration::from_secs(120);
 /// It keeps the shortest usual NAT mapping (30 s), and a dead path is noticed before the next request needs it.
 pub const KEEPALIVE: Option<Duration> = Some(Duration::from_secs(25));
 
+/// Whether an association may be resumed without a DH (`light`), and not only with one (`fresh`): no.
+///
+/// Service nodes have the processors for a DH, and much runs over one association: who finds a redeemed secret should not
+/// read it.
+pub const LIGHT_RESUMPTION: bool = false;
+
 /// How long a request waits for its response: 9 s, below the 10 s after which CSEs give up.
 pub const PATIENCE: Duration = Duration::from_secs(9);

@@ -23,6 +23,11 @@ pub const RATCHET: Duration = Duration::from_secs(60);
 /// Reports come unasked, so the path must be open; it keeps the shortest usual NAT mapping (30 s).
 pub const KEEPALIVE: Option<Duration> = Some(Duration::from_secs(25));
 
+/// Whether an association may be resumed without a DH (`light`), and not only with one (`fresh`): no.
+///
+/// Keys of others travel here.
+pub const LIGHT_RESUMPTION: bool = false;
+
 /// How long a request waits for its response: 9 s, below the 10 s after which CSEs give up.
 pub const PATIENCE: Duration = Duration::from_secs(9);
 

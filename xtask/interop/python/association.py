@@ -1,5 +1,6 @@
 """One association on a UDP socket, from either end: sections 5, 7, 9 and 11 of proto/README.md."""
 
+import functools
 import os
 import random
 import socket
@@ -8,16 +9,24 @@ import time
 import packets
 from bindings import association
 from handshake import Initiator, Responder
-from keys import DATAGRAMS, KNOWN
+from keys import DATAGRAMS, FRESH, KNOWN, LIGHT
 from packets import CONTROL, DATA
 from records import Receiver, Sender, expand_sequence
+from resumption import Handle, LightGrant, LightInitiator, LightResponder
 
 EPOCH_BITS = 20
 HANDSHAKE_TIME = 8.0
+# Of the handles that this end issues: the first byte of their tags, and 2^16 s.
+ISSUER, HANDLE_LIFETIME = b"\x77", 64
 
 
 class Failed(Exception):
     """What the specification promises did not happen."""
+
+
+def expect(condition, otherwise):
+    if not condition:
+        raise Failed(otherwise)
 
 
 def waits():
@@ -39,9 +48,13 @@ class Keys:
 class Association:
     """Secrets, indices and records, once a handshake is done."""
 
-    def __init__(self, secrets, suite, is_initiator, own, peer, bits):
-        self.secrets, self.is_initiator = secrets, is_initiator
-        self.own, self.peer = own, peer
+    def __init__(self, secrets, credential, is_initiator, own, peer, bits):
+        self.secrets, self.credential, self.is_initiator = secrets, credential, is_initiator
+        self.own, self.peer, self.bits = own, peer, bits
+        # When to renew, as the responder said; the handle redeemed for this, and the next one.
+        self.window, self.redeemed, self.following = None, None, None
+        self.by_light = False
+        suite = credential.suite
         forth, back = secrets.i2r, secrets.r2i
         if not is_initiator:
             forth, back = back, forth
@@ -82,6 +95,9 @@ class Endpoint:
         self.next_index = 0
         self.on_data = None
         self.lose_confirmation = False
+        # The handle that this end holds, those that it has issued, and what it grants next.
+        self.handle, self.issued, self.modes = None, {}, 3
+        self.slots, self.granted = [], 0
 
     # Sending
 
@@ -105,32 +121,42 @@ class Endpoint:
 
     # Handshakes
 
-    def new_try(self, cookie=b"", binding=b""):
-        """A new Initiate with a new ephemeral and index; earlier ones stay answerable (H2)."""
-        credential, index = self.keys.credential, self.index()
+    def new_try(self, cookie=b"", binding=b"", handle=None, mode=None):
+        """A new Initiate or Resume with a new ephemeral and index; earlier ones stay answerable (H2)."""
+        credential, index = handle or self.keys.credential, self.index()
         payload = association.InitiatePayload()
         if credential.profile == KNOWN:
             payload.initiator, payload.key_id = credential.initiator, credential.key_id
-        initiator = Initiator(
-            DATAGRAMS,
-            credential,
-            payload.SerializeToString(),
-            os.urandom(32),
-            static=self.keys.static,
-            remote=self.keys.remote,
-            index=index,
-            cookie=cookie,
-            binding=binding,
-        )
+        if mode == LIGHT:
+            initiator = LightInitiator(DATAGRAMS, handle, os.urandom(8), index, cookie)
+        else:
+            initiator = Initiator(
+                DATAGRAMS,
+                credential,
+                payload.SerializeToString(),
+                os.urandom(32),
+                static=self.keys.static,
+                remote=self.keys.remote,
+                index=index,
+                cookie=cookie,
+                binding=binding,
+            )
+        initiator.mode = mode
+        initiator.again = functools.partial(self.new_try, handle=handle, mode=mode)
         self.tries[index] = initiator
         return initiator
 
-    def associate(self):
+    def resume(self, mode):
+        """As `associate`, by the handle that this end holds."""
+        expect(self.handle and self.handle.allows(mode), "no handle for this mode")
+        return self.associate(functools.partial(self.new_try, handle=self.handle, mode=mode))
+
+    def associate(self, begin=None):
         """Initiates, and waits until a record of the responder has opened."""
-        self.last_try = self.new_try()
-        before, start = self.current, time.monotonic()
+        self.last_try = (begin or self.new_try)()
+        before, self.patience = self.current, time.monotonic() + HANDSHAKE_TIME
         for wait in waits():
-            if time.monotonic() > start + HANDSHAKE_TIME:
+            if time.monotonic() > self.patience:
                 raise Failed("no answer")
             if self.current is before:
                 self.transmit(self.last_try.packet)
@@ -152,8 +178,29 @@ class Endpoint:
         if not 1 <= len(payload.index) <= 4:
             raise Failed("the responder states no index")
         bits = min(EPOCH_BITS, payload.epoch_bits or EPOCH_BITS)
-        suite = initiator.credential.suite
-        held = Association(secrets, suite, True, respond.index, payload.index, bits)
+        self.begin(
+            Association(secrets, initiator.credential, True, respond.index, payload.index, bits)
+        )
+
+    def read_resumed(self, resumed):
+        initiator = self.tries.get(resumed.index)
+        if initiator is None or initiator.mode is None:
+            return
+        if initiator.mode == FRESH:
+            return self.read_respond(resumed)
+        read = initiator.read(resumed)
+        if read is None:
+            return
+        grant, handle = LightGrant.decode(read[0]), initiator.credential
+        bits = min(handle.bits, grant.epoch_bits or EPOCH_BITS)
+        held = Association(read[1], handle, True, resumed.index, grant.index, bits)
+        if grant.modes:
+            held.following = Handle(held.secrets, handle, grant.tag, grant.modes, bits)
+        held.window = grant.window
+        self.begin(held)
+
+    def begin(self, held):
+        """As the initiator, with what has come of one of its tries."""
         self.tries.clear()
         self.refreshing = None
         self.associations[held.own] = held
@@ -193,9 +240,49 @@ class Endpoint:
             respond, secrets = responder.respond(answer.SerializeToString())
             self.answers[packet] = respond
             bits = min(EPOCH_BITS, payload.epoch_bits or EPOCH_BITS)
-            held = Association(secrets, reverse.suite, False, index, initiate.index, bits)
+            held = Association(secrets, reverse, False, index, initiate.index, bits)
             self.associations[index] = held
         self.transmit(self.answers[packet])
+
+    def issue(self, held):
+        """The next handle; it can be redeemed from the association's first record on."""
+        tag = ISSUER + os.urandom(3)
+        return Handle(held.secrets, held.credential, tag, self.modes, held.bits)
+
+    def read_resume(self, packet):
+        """This end as the responder (S2): repeated bytes get the same answer."""
+        if packet not in self.answers:
+            resume = packets.parse(packet)
+            handle = self.issued.get(resume.id)
+            if not handle or handle.tag != resume.tag or not handle.allows(resume.mode):
+                return self.transmit(packets.refuse_handle(packet, resume.index))
+            try:
+                self.redeem(packet, resume, handle)
+            except Exception:  # whatever the library makes of forged bytes
+                return
+        self.transmit(self.answers[packet])
+
+    def redeem(self, packet, resume, handle):
+        index = self.index()
+        if resume.mode == LIGHT:
+            responder, nonce = LightResponder(DATAGRAMS, handle, resume), os.urandom(8)
+            head = packets.resumed_header(resume.index)
+            secrets = responder.light.secrets(head, nonce)[0]
+            held = Association(secrets, handle, False, index, resume.index, handle.bits)
+            held.following, held.by_light = self.issue(held), True
+            grant = LightGrant(
+                index, held.following.tag, self.modes, handle_lifetime=HANDLE_LIFETIME
+            )
+            self.answers[packet] = responder.respond(nonce, grant.encode())[0]
+        else:
+            responder = Responder(DATAGRAMS, handle, resume, os.urandom(32))
+            payload = association.InitiatePayload.FromString(responder.payload)
+            bits = min(EPOCH_BITS, payload.epoch_bits or EPOCH_BITS)
+            answer = association.RespondPayload(index=index).SerializeToString()
+            self.answers[packet], secrets = responder.respond(answer)
+            held = Association(secrets, handle, False, index, resume.index, bits)
+        held.redeemed = handle
+        self.associations[index] = held
 
     def read_retry(self, retry):
         initiator = self.tries.get(retry.index)
@@ -203,12 +290,29 @@ class Endpoint:
             return
         if retry.mac != initiator.credential.hint(self.keys.remote, retry.covered):
             return
-        if initiator is not self.last_try or len(self.tries) >= 4:
+        if initiator is not self.last_try:
             return
-        time.sleep(min(retry.slot, 60_000) / 1000)
+        if len(self.tries) >= 4:
+            del self.tries[next(iter(self.tries))]
+        if retry.slot:
+            # Nothing is sent before, and the attempt has its time from then on.
+            self.slots.append(retry.slot)
+            time.sleep(min(retry.slot, 60_000) / 1000)
+            self.patience = time.monotonic() + HANDSHAKE_TIME
         self.retries += 1
-        self.last_try = self.new_try(cookie=retry.cookie)
+        self.last_try = initiator.again(cookie=retry.cookie)
         self.transmit(self.last_try.packet)
+
+    def read_refuse(self, refuse):
+        """A handle that was refused is tried once more, and a full handshake beside it (S6)."""
+        self.refuses.append(refuse)
+        initiator = self.tries.get(refuse.index)
+        if refuse.reason != packets.NO_HANDLE or initiator is None or initiator.mode is None:
+            return
+        if initiator is self.last_try and packets.packet_hash(initiator.packet) == refuse.echo:
+            self.transmit(initiator.again().packet)
+            self.last_try = self.new_try()
+            self.transmit(self.last_try.packet)
 
     # Receiving
 
@@ -237,9 +341,14 @@ class Endpoint:
         elif isinstance(parsed, packets.Retry):
             self.read_retry(parsed)
         elif isinstance(parsed, packets.Refuse):
-            self.refuses.append(parsed)
+            self.read_refuse(parsed)
+        elif isinstance(parsed, packets.Resumed):
+            self.last_respond = packet
+            self.read_resumed(parsed)
         elif isinstance(parsed, packets.Initiate):
             self.read_initiate(packet)
+        elif isinstance(parsed, packets.Resume):
+            self.read_resume(packet)
 
     def read_record(self, record):
         held = self.associations.get(record.index)
@@ -247,15 +356,45 @@ class Endpoint:
         if plain is None:
             return
         first, held.confirmed = not held.confirmed, True
-        if first and not held.is_initiator:
-            self.current = held
+        if first:
+            self.confirmed(held)
         if record.confirm and not held.is_initiator:
-            nothing = association.Control(grant=association.Grant())
-            self.control(held, nothing, confirm=False)
+            self.control(held, self.answer_to_confirm(held), confirm=False)
         if record.kind == DATA:
             self.on_data(plain)
         else:
             self.read_control(held, association.Control.FromString(plain))
+
+    def confirmed(self, held):
+        """The first record of the peer has opened: what was redeemed is gone, the next is there."""
+        if held.is_initiator:
+            self.handle = held.following or self.handle
+            return
+        self.current = held
+        if held.redeemed and self.issued.pop(held.redeemed.id, None) is None:
+            raise Failed("a handle was redeemed twice")
+        if held.following:
+            self.issued[held.following.id] = held.following
+
+    def answer_to_confirm(self, held):
+        """The grant, unless the Resumed has brought it."""
+        if held.by_light:
+            return association.Control()
+        if held.following is None:
+            held.following = self.issue(held)
+            self.issued[held.following.id] = held.following
+        tag, lifetime = held.following.tag, HANDLE_LIFETIME
+        grant = association.Grant(tag=tag, modes=self.modes, handle_lifetime=lifetime)
+        return association.Control(grant=grant)
+
+    def read_grant(self, held, grant):
+        """From the responder: a handle, a renewal window, both or neither."""
+        self.granted += 1
+        if grant.tag:
+            held.following = Handle(held.secrets, held.credential, grant.tag, grant.modes, held.bits)
+            self.handle = held.following
+        if grant.HasField("window"):
+            held.window = grant.window.from_seconds, grant.window.length_seconds
 
     def read_control(self, held, control):
         if control.HasField("close"):
@@ -266,5 +405,7 @@ class Endpoint:
             self.control(held, association.Control(response=control.challenge))
         if control.refreshed:
             self.read_respond(packets.parse(control.refreshed), inside=held)
+        if control.HasField("grant") and held.is_initiator:
+            self.read_grant(held, control.grant)
         if control.renew_now and held.is_initiator and self.refreshing is None:
             self.refresh(held)

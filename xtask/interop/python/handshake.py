@@ -2,11 +2,12 @@
 
 from noise.connection import Keypair, NoiseConnection
 
-from keys import CHACHA_POLY, KNOWN, PINNED, PSK, f, mac
-from packets import initiate_header, respond_header
+from keys import CHACHA_POLY, FRESH, KNOWN, PINNED, PSK, f, mac
+from packets import initiate_header, respond_header, resume_header, resumed_header
 from schedule import Secrets
 
-PATTERNS = {PSK: "NNpsk0", PINNED: "KKpsk2", KNOWN: "IKpsk2"}
+PATTERNS = {PSK: "NNpsk0", PINNED: "KKpsk2", KNOWN: "IKpsk2", FRESH: "NNpsk0"}
+WITH_STATIC_KEYS = PINNED, KNOWN
 
 
 def prologue(carriage, header, credential, binding=b""):
@@ -22,13 +23,21 @@ def _noise(credential, is_initiator, prologue_, static, remote, ephemeral, psk):
     noise.set_as_initiator() if is_initiator else noise.set_as_responder()
     noise.set_prologue(prologue_)
     noise.set_psks(psk)
-    if static and credential.profile != PSK:
+    if static and credential.profile in WITH_STATIC_KEYS:
         noise.set_keypair_from_private_bytes(Keypair.STATIC, static)
-    if remote and credential.profile != PSK:
+    if remote and credential.profile in WITH_STATIC_KEYS:
         noise.set_keypair_from_public_bytes(Keypair.REMOTE_STATIC, remote)
     noise.set_keypair_from_private_bytes(Keypair.EPHEMERAL, ephemeral)
     noise.start_handshake()
     return noise
+
+
+def _header(credential, index, cookie):
+    """The clear header of message 1; in mode `fresh` the credential is a handle."""
+    if credential.profile == FRESH:
+        terms = FRESH, credential.suite, credential.point
+        return resume_header(*terms, index, credential.name, cookie)
+    return initiate_header(credential, index, cookie)
 
 
 def _secrets(noise, is_initiator, credential):
@@ -51,7 +60,7 @@ class Initiator:
         self.static, self.remote = options.get("static"), options.get("remote")
         self.payload = payload
         self.index = options.get("index", b"")
-        header = initiate_header(credential, self.index, options.get("cookie", b""))
+        header = _header(credential, self.index, options.get("cookie", b""))
         self.prologue = prologue(carriage, header, credential, options.get("binding", b""))
         self.message = bytes(self._noise()[1])
         self.packet = header + self.message
@@ -91,5 +100,6 @@ class Responder:
 
     def respond(self, payload):
         """The Respond and the secrets."""
-        packet = respond_header(self.index) + bytes(self.noise.write_message(payload))
+        header = resumed_header if self.credential.profile == FRESH else respond_header
+        packet = header(self.index) + bytes(self.noise.write_message(payload))
         return packet, _secrets(self.noise, False, self.credential)

@@ -5,6 +5,7 @@ import hmac
 
 X, Y, Y_PRIME, Z = 1, 2, 3, 4
 PSK, PINNED, KNOWN = 1, 2, 3
+LIGHT, FRESH = 5, 6
 CHACHA_POLY, AES_GCM = 1, 2
 DATAGRAMS, STREAMS = 1, 2
 VERSION = 1
@@ -58,11 +59,15 @@ class Credential:
     def psk(self):
         return self._derive("association psk")
 
+    def hint_key(self, responder_public):
+        """The key of the MAC over a Retry (T3)."""
+        if self.profile == KNOWN:
+            return mac(b"refpoint/1 hint", responder_public)
+        return self._derive("hint key")
+
     def hint(self, responder_public, covered):
         """The MAC over a Retry (T3)."""
-        if self.profile == KNOWN:
-            return mac(mac(b"refpoint/1 hint", responder_public), covered)[:8]
-        return mac(self._derive("hint key"), covered)[:8]
+        return mac(self.hint_key(responder_public), covered)[:8]
 
     def tag_key(self):
         return self._derive("tag key")

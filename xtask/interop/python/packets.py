@@ -3,17 +3,20 @@
 import hashlib
 from collections import namedtuple
 
-from keys import KNOWN, PINNED, VERSION
+from keys import FRESH, KNOWN, LIGHT, PINNED, VERSION
 
-INITIATE, RESPOND, RETRY, REFUSE = 1, 2, 6, 7
+INITIATE, RESPOND, RESUME, RESUMED, RETRY, REFUSE = 1, 2, 4, 5, 6, 7
 DATA, CONTROL = 0, 1
-COOKIE_PRESENT = 0x80
-NO_ASSOCIATION, OTHER_VERSION = 1, 2
+COOKIE_PRESENT, NO_CLOCK = 0x80, 0x40
+HANDLE_LENGTH = 12
+NO_ASSOCIATION, OTHER_VERSION, NO_HANDLE = 1, 2, 3
 
 Initiate = namedtuple("Initiate", "profile suite point index key_id cookie header message tag")
 Respond = namedtuple("Respond", "index message")
+Resume = namedtuple("Resume", "mode suite point no_clock index id tag cookie header mac message")
+Resumed = namedtuple("Resumed", "index head message")
 Retry = namedtuple("Retry", "index echo cookie slot mac covered")
-Refuse = namedtuple("Refuse", "reason index echo versions")
+Refuse = namedtuple("Refuse", "reason index issuer echo versions", defaults=(b"", b"", b"", b""))
 Record = namedtuple("Record", "index kind confirm low bits header sealed")
 
 
@@ -39,6 +42,30 @@ def initiate_header(credential, index, cookie=b""):
 
 def respond_header(index):
     return handshake_type(RESPOND, index) + index
+
+
+def resume_header(mode, suite, point, index, handle, cookie=b"", nonce=b"", no_clock=False):
+    """The clear header of a Resume: with the nonce in `light`, which has none other than this."""
+    terms = mode << 5 | suite << 3 | point
+    flags = len(handle) | (COOKIE_PRESENT if cookie else 0) | (NO_CLOCK if no_clock else 0)
+    head = handshake_type(RESUME, index) + bytes([VERSION, terms, flags])
+    return head + index + handle + cookie + nonce
+
+
+def resumed_header(index):
+    return handshake_type(RESUMED, index) + index
+
+
+def retry(index, echo, cookie, slot, hint):
+    """A Retry; `hint` makes the MAC over what is before it."""
+    head = handshake_type(RETRY, index) + index
+    covered = head + echo + cookie + slot.to_bytes(4, "big")
+    return covered + hint(covered)
+
+
+def refuse_handle(resume, index):
+    """The Refuse of a Resume whose handle cannot be redeemed."""
+    return handshake_type(REFUSE, index) + bytes([NO_HANDLE]) + index + packet_hash(resume)
 
 
 def record_header(index, sequence, wide, kind, confirm):
@@ -88,19 +115,17 @@ def parse(packet):
         return _parse_initiate(reader, index_length)
     if kind == RESPOND:
         return Respond(reader.take(index_length), reader.rest())
+    if kind == RESUME:
+        return _parse_resume(reader, index_length)
+    if kind == RESUMED:
+        index, head = reader.take(index_length), reader.packet[: reader.at]
+        return Resumed(index, head, reader.rest())
     if kind == RETRY:
         fields = [reader.take(length) for length in (index_length, 8, 16, 4, 8)]
         reader.end()
         return Retry(*fields[:3], int.from_bytes(fields[3], "big"), fields[4], packet[:-8])
     if kind == REFUSE:
-        reason = reader.take(1)[0]
-        if reason == NO_ASSOCIATION and index_length > 0:
-            refuse = Refuse(reason, reader.take(index_length), b"", b"")
-            reader.take(1)  # which handles the sender of the Refuse knows
-            reader.end()
-            return refuse
-        if reason == OTHER_VERSION and index_length == 0:
-            return Refuse(reason, b"", reader.take(8), reader.rest())
+        return _parse_refuse(reader, index_length)
     raise Invalid("packet type")
 
 
@@ -121,6 +146,42 @@ def _parse_initiate(reader, index_length):
             raise Invalid("tag")
         message, tag = message[:-8], message[-8:]
     return Initiate(profile, suite, point, index, key_id, cookie, header, message, tag)
+
+
+def _parse_refuse(reader, index_length):
+    reason = reader.take(1)[0]
+    if reason == OTHER_VERSION and index_length == 0:
+        return Refuse(reason, echo=reader.take(8), versions=reader.rest())
+    index = reader.take(index_length)
+    if reason == NO_ASSOCIATION and index_length > 0:
+        refuse = Refuse(reason, index, issuer=reader.take(1))
+    elif reason == NO_HANDLE:
+        refuse = Refuse(reason, index, echo=reader.take(8))
+    else:
+        raise Invalid("reason")
+    reader.end()
+    return refuse
+
+
+def _parse_resume(reader, index_length):
+    if reader.take(1)[0] != VERSION:
+        raise Invalid("version")
+    terms, flags = reader.take(2)
+    mode, suite, point = terms >> 5, terms >> 3 & 3, terms & 7
+    no_clock = bool(flags & NO_CLOCK)
+    if mode not in (LIGHT, FRESH) or flags & 0x3F != HANDLE_LENGTH or no_clock and mode == FRESH:
+        raise Invalid("terms")
+    index, id_, tag = reader.take(index_length), reader.take(8), reader.take(4)
+    cookie = reader.take(16) if flags & COOKIE_PRESENT else b""
+    if mode == LIGHT:
+        reader.take(8)
+    header, mac = reader.packet[: reader.at], b""
+    if mode == LIGHT:
+        mac = reader.take(16)
+        reader.end()
+    return Resume(
+        mode, suite, point, no_clock, index, id_, tag, cookie, header, mac, reader.rest()
+    )
 
 
 def _parse_record(reader, first):

@@ -1,6 +1,6 @@
 """A peer of refpoint on X over UDP, written from proto/README.md: runs against a gateway and tells how it went.
 
-    python peer.py CREDENTIALS ADDRESS ADDRESS-OF-A-LOADED-GATEWAY
+    python peer.py CREDENTIALS ADDRESS ADDRESS-OF-A-LOADED-GATEWAY ADDRESS-OF-A-SLOW-ONE
 
 It prints a JSON object a step: {"case", "step", "ok", "detail"}. It ends with 1 when a step has failed.
 """
@@ -14,18 +14,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 import packets
-from association import Endpoint, Failed, Keys, waits
+from association import Endpoint, Failed, Keys, expect, waits
 from bindings import association, primitive, request_pb2, response_pb2, x
 from keys import PROFILES, SUITES, Credential, X
+from resumed_steps import deferred_steps, resumption_steps, resumed_responder_steps
 
 PATIENCE = 9.0
 OK, IMPERSONATION = 2000, 4106
 DONE = association.CLOSE_REASON_DONE
-
-
-def expect(condition, otherwise):
-    if not condition:
-        raise Failed(otherwise)
 
 
 class Application:
@@ -242,7 +238,9 @@ def initiator_steps(run, application):
         endpoint.run(2, lambda: endpoint.refuses)
         expect(endpoint.refuses, "its association is still there")
         expect(endpoint.refuses[0].index == index, "the Refuse names another index")
-        return "then a record meets a Refuse"
+        issuer = endpoint.refuses[0].issuer
+        expect(issuer == endpoint.handle.tag[:1], "its issuer is not that of the handles")
+        return "then a record meets a Refuse, which names the handles' issuer"
 
     run.step("handshake", handshake)
     run.step("repeated Initiate", repeated_initiate)
@@ -340,15 +338,19 @@ def address(text):
 
 def main():
     file = json.loads(Path(sys.argv[1]).read_text())
-    gateway, loaded = address(sys.argv[2]), address(sys.argv[3])
+    gateway, loaded, slow = map(address, sys.argv[2:5])
     failures = []
     for entry in file["applications"]:
         for suite in SUITES:
             name = f"{entry['profile']} {suite}"
             initiator_steps(Run(name, failures), application(file, entry, suite, gateway))
+            made = lambda: application(file, entry, suite, gateway)
+            resumption_steps(Run(name, failures), made)
         name, suite = entry["profile"], "chacha-poly"
         responder_steps(Run(name, failures), application(file, entry, suite, gateway))
+        resumed_responder_steps(Run(name, failures), application(file, entry, suite, gateway))
         retry_steps(Run(name, failures), application(file, entry, suite, loaded))
+        deferred_steps(Run(name, failures), lambda: application(file, entry, suite, slow))
     entry = file["applications"][0]
     version_steps(Run("any", failures), application(file, entry, "chacha-poly", gateway))
     sys.exit(1 if failures else 0)

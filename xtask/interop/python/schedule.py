@@ -33,24 +33,38 @@ def ratchet(traffic):
     return expand_label(traffic, "refpoint/1 ratchet", b"", 32)
 
 
+class Aead:
+    """The suite's AEAD under one key."""
+
+    def __init__(self, key, suite):
+        self.cipher = (ChaCha20Poly1305 if suite == CHACHA_POLY else AESGCM)(key)
+
+    def seal(self, nonce, aad, data):
+        return self.cipher.encrypt(nonce, data, aad)
+
+    def open(self, nonce, aad, sealed):
+        """The plaintext; `None` when it does not open."""
+        try:
+            return self.cipher.decrypt(nonce, sealed, aad)
+        except (InvalidTag, ValueError):
+            return None
+
+
 class EpochKey:
     """The key and iv of one direction and epoch."""
 
     def __init__(self, traffic, suite):
         okm = expand_label(traffic, "refpoint/1 epoch", b"", 44)
         self.key, self.iv = okm[:32], okm[32:]
-        self.aead = (ChaCha20Poly1305 if suite == CHACHA_POLY else AESGCM)(self.key)
+        self.aead = Aead(self.key, suite)
 
     def nonce(self, sequence):
         number = bytes(4) + sequence.to_bytes(8, "big")
         return bytes(a ^ b for a, b in zip(self.iv, number))
 
     def seal(self, sequence, aad, data):
-        return self.aead.encrypt(self.nonce(sequence), data, aad)
+        return self.aead.seal(self.nonce(sequence), aad, data)
 
     def open(self, sequence, aad, sealed):
         """The plaintext; `None` when it does not open."""
-        try:
-            return self.aead.decrypt(self.nonce(sequence), sealed, aad)
-        except InvalidTag:
-            return None
+        return self.aead.open(self.nonce(sequence), aad, sealed)

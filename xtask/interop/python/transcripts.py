@@ -1,6 +1,6 @@
 """Writes the transcripts of `crates/association/tests/vectors/`, from proto/README.md alone.
 
-python transcripts.py FOLDER            write streams.json and datagrams.json, and print the worked example
+python transcripts.py FOLDER            write its JSON files, and print the worked example
 python transcripts.py FOLDER --check    fail if they, or the example, are not what would be written;
                                         check `noiseprotocol` against noise.json, too
 """
@@ -9,141 +9,24 @@ import json
 import sys
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from noise.connection import Keypair, NoiseConnection
 
 import packets
+import resumption_transcripts
 from bindings import PROTO, association
-from handshake import Initiator, Responder
-from keys import DATAGRAMS, KNOWN, PROFILES, STREAMS, SUITES, Credential, X
+from keys import DATAGRAMS, PROFILES, STREAMS, SUITES
 from packets import CONTROL, DATA
-from records import Sender
-
-INITIATOR, RESPONDER = "//sp.example.com/id-mn/CSensor1", "//sp.example.com/id-mn"
-CONNECTION_KEY, KEY_ID = bytes([7]) * 32, b"k001"
-STATICS = bytes([1]) * 32, bytes([2]) * 32
-EPHEMERALS = bytes(range(0x20, 0x40)), bytes(range(0x40, 0x60))
-LATER_EPHEMERALS = bytes(range(0x60, 0x80)), bytes(range(0x80, 0xA0))
-INDICES = b"\x00", bytes.fromhex("44400000")
-LATER_INDICES = b"\x01", bytes.fromhex("44400001")
-COOKIE = bytes(range(0xC0, 0xD0))
-SLOT = bytes(4)
-GRANTS_NOTHING = association.Control(grant=association.Grant()).SerializeToString()
-CLOSE = association.Control(close=association.Close(reason=association.CLOSE_REASON_DONE))
-
-# Both ends' policies: the initiator offers 2^16 * 1.25 s, the responder epochs of 2^16 records.
-LIFETIME, EPOCH_BITS = 65, 16
-
-
-def public(private):
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
-
-
-class Transcript:
-    """Both ends of one association."""
-
-    def __init__(self, carriage, profile, suite, ephemerals=EPHEMERALS, indices=INDICES, **options):
-        self.carriage, self.suite = carriage, SUITES[suite]
-        self.profile = PROFILES[profile]
-        self.stream = carriage == STREAMS
-        ids = INITIATOR, RESPONDER
-        key = CONNECTION_KEY, KEY_ID, X, self.profile, self.suite
-        self.credential = Credential(*key, *ids)
-        self.indices = (b"", b"") if self.stream else indices
-        publics = [public(private) for private in STATICS]
-        payload = association.InitiatePayload(lifetime=LIFETIME)
-        if self.profile == KNOWN:
-            payload.initiator, payload.key_id = INITIATOR, KEY_ID
-        self.payloads = [payload.SerializeToString()]
-        own = dict(static=STATICS[0], remote=publics[1], index=self.indices[0], **options)
-        self.initiator = Initiator(
-            carriage, self.credential, self.payloads[0], ephemerals[0], **own
-        )
-        initiate = packets.parse(self.initiator.packet)
-        options.pop("cookie", None)
-        own = dict(static=STATICS[1], remote=publics[0], **options)
-        responder = Responder(carriage, self.credential, initiate, ephemerals[1], **own)
-        assert responder.payload == self.payloads[0]
-        payload = association.RespondPayload(index=self.indices[1], epoch_bits=EPOCH_BITS)
-        self.payloads.append(payload.SerializeToString())
-        self.respond, self.secrets = responder.respond(self.payloads[1])
-        read, secrets = self.initiator.read(packets.parse(self.respond).message)
-        assert read == self.payloads[1] and secrets.master == self.secrets.master
-        self.senders = [
-            Sender(traffic, self.suite, EPOCH_BITS) for traffic in (secrets.i2r, secrets.r2i)
-        ]
-        self.epochs = []
-        self.note_epoch(0)
-        self.note_epoch(1)
-
-    def note_epoch(self, end):
-        sender = self.senders[end]
-        self.epochs.append(
-            {
-                "direction": ("i2r", "r2i")[end],
-                "epoch": sender.epoch,
-                "traffic": sender.traffic.hex(),
-                "key": sender.key.key.hex(),
-                "iv": sender.key.iv.hex(),
-            }
-        )
-
-    def record(self, end, kind, plain, confirm=False, skip=False, at=1):
-        """The next record of an end (0: the initiator's), as JSON, sent so many seconds after the start."""
-        sender = self.senders[end]
-        epoch = sender.epoch
-        if skip:
-            sender.ratchet()
-        # What makes a sequence wide is in the sequence itself here, or in the skip.
-        sequence, wide, boundary = sender.advance()
-        if sender.epoch != epoch:
-            self.note_epoch(end)
-        if self.stream:
-            header = packets.stream_header(len(plain), kind, boundary, confirm)
-        else:
-            header = packets.record_header(self.indices[1 - end], sequence, wide, kind, confirm)
-        skipped = sender.without_skip.to_bytes(8, "big") if self.stream and boundary else b""
-        packet = header + sender.key.seal(sequence, header + skipped, plain)
-        return {
-            "from": ("initiator", "responder")[end],
-            "at": at,
-            "kind": ("data", "control")[kind],
-            "confirm": confirm,
-            "sequence": sequence,
-            "plaintext": plain.hex(),
-            "packet": packet.hex(),
-        }
-
-    def framed(self, packet):
-        return (packets.frame(packet) if self.stream else packet).hex()
-
-    def handshake(self):
-        return {
-            "psk": self.credential.psk().hex(),
-            "prologue": self.initiator.prologue.hex(),
-            "initiate_payload": self.payloads[0].hex(),
-            "initiate": self.framed(self.initiator.packet),
-            "respond_payload": self.payloads[1].hex(),
-            "respond": self.framed(self.respond),
-            "handshake_hash": self.secrets.handshake_hash.hex(),
-            "k1": self.secrets.k1.hex(),
-            "k2": self.secrets.k2.hex(),
-            "master": self.secrets.master.hex(),
-            "exporter": self.secrets.exporter.hex(),
-        }
-
-    def export(self, label, context, length):
-        return {
-            "label": label.hex(),
-            "context": context.hex(),
-            "value": self.secrets.export(label, context, length).hex(),
-        }
-
-    def confirmed(self):
-        return [
-            self.record(0, CONTROL, b"", confirm=True, at=0),
-            self.record(1, CONTROL, b"" if self.stream else GRANTS_NOTHING, at=0),
-        ]
+from transcript import (
+    CLOSE,
+    COOKIE,
+    EPHEMERALS,
+    EPOCH_BITS,
+    INDICES,
+    LATER_EPHEMERALS,
+    LATER_INDICES,
+    Transcript,
+    inputs,
+)
 
 
 def association_case(carriage, profile, suite):
@@ -167,9 +50,8 @@ def retry_case():
     """An Initiate, the Retry that answers it, and the Initiate that answers that."""
     first = Transcript(DATAGRAMS, "psk", "chacha-poly")
     echo = packets.packet_hash(first.initiator.packet)
-    head = packets.handshake_type(packets.RETRY, INDICES[0]) + INDICES[0]
-    covered = head + echo + COOKIE + SLOT
-    retry = covered + first.credential.hint(b"", covered)
+    hint = lambda covered: first.credential.hint(b"", covered)
+    retry = packets.retry(INDICES[0], echo, COOKIE, 0, hint)
     indices = LATER_INDICES[0], INDICES[1]
     ephemerals = LATER_EPHEMERALS[0], EPHEMERALS[1]
     second = Transcript(DATAGRAMS, "psk", "chacha-poly", ephemerals, indices, cookie=COOKIE)
@@ -206,32 +88,45 @@ def refresh_case():
     }
 
 
+def stream_refresh_case():
+    """A refresh inside a stream: each direction moves at its `switched` (rules L1 and R7)."""
+    old = Transcript(STREAMS, "psk", "chacha-poly")
+    records = old.confirmed()
+    binding = old.secrets.export(b"refpoint/1 refresh", b"", 32)
+    new = Transcript(STREAMS, "psk", "chacha-poly", LATER_EPHEMERALS, binding=binding)
+    controls = {
+        "refresh": association.Control(refresh=new.initiator.packet),
+        "refreshed": association.Control(refreshed=new.respond),
+        "switched": association.Control(switched=True),
+    }
+    controls = {name: control.SerializeToString() for name, control in controls.items()}
+    records.append(old.record(0, CONTROL, controls["refresh"]))
+    # The old association goes on meanwhile, in both directions.
+    records.append(old.record(0, DATA, b"up"))
+    records.append(old.record(1, DATA, b"down"))
+    records.append(old.record(1, CONTROL, controls["refreshed"]))
+    records.append(old.record(0, CONTROL, controls["switched"]))
+    records.append(new.record(0, CONTROL, b"", confirm=True))
+    records.append(old.record(1, CONTROL, controls["switched"]))
+    records.append(new.record(1, CONTROL, b""))
+    records.append(new.record(0, DATA, b"up in the new"))
+    records.append(new.record(1, DATA, b"down in the new"))
+    return {
+        "binding": binding.hex(),
+        "records": records,
+        "initiate": new.initiator.packet.hex(),
+        "prologue": new.initiator.prologue.hex(),
+        "respond": new.respond.hex(),
+        "export": new.export(b"label", b"context", 48),
+    }
+
+
 def document(carriage):
     cases = [association_case(carriage, profile, suite) for profile in PROFILES for suite in SUITES]
-    both = {
-        "source": "written by xtask/interop/python/transcripts.py, an implementation of proto/README.md alone",
-        "initiator": INITIATOR,
-        "responder": RESPONDER,
-        "point": X,
-        "connection_key": CONNECTION_KEY.hex(),
-        "key_id": KEY_ID.hex(),
-        "initiator_static": STATICS[0].hex(),
-        "responder_static": STATICS[1].hex(),
-        "initiator_ephemeral": EPHEMERALS[0].hex(),
-        "responder_ephemeral": EPHEMERALS[1].hex(),
-        "lifetime": LIFETIME,
-        "epoch_bits": EPOCH_BITS,
-    }
+    both = inputs()
     if carriage == STREAMS:
-        return {**both, "cases": cases}
-    return {
-        **both,
-        "later_initiator_ephemeral": LATER_EPHEMERALS[0].hex(),
-        "later_responder_ephemeral": LATER_EPHEMERALS[1].hex(),
-        "cases": cases,
-        "retry": retry_case(),
-        "refresh": refresh_case(),
-    }
+        return {**both, "cases": cases, "refresh": stream_refresh_case()}
+    return {**both, "cases": cases, "retry": retry_case(), "refresh": refresh_case()}
 
 
 def check_noise(folder):
@@ -310,16 +205,20 @@ def wrapped(name, value, width=112):
 
 def main():
     folder, check = Path(sys.argv[1]), "--check" in sys.argv[2:]
-    for name, carriage in (("streams.json", STREAMS), ("datagrams.json", DATAGRAMS)):
-        file = document(carriage)
+    files = {
+        "streams.json": document(STREAMS),
+        "resumption.json": resumption_transcripts.document(),
+        "datagrams.json": document(DATAGRAMS),
+    }
+    for name, file in files.items():
         text = json.dumps(file, indent=2) + "\n"
         if not check:
             (folder / name).write_text(text)
         elif (folder / name).read_text() != text:
             sys.exit(f"{name} is not what transcripts.py writes")
     if not check:
-        print(example(file))
-    elif example(file) not in (PROTO / "README.md").read_text():
+        print(example(files["datagrams.json"]))
+    elif example(files["datagrams.json"]) not in (PROTO / "README.md").read_text():
         sys.exit("the worked example of proto/README.md is not that of datagrams.json")
     if check:
         check_noise(folder)

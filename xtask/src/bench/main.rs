@@ -4,6 +4,7 @@
 //! as the median of its batches, in CPU time of that thread: so neither a neighbour on the machine
 //! nor a change of its clock falls on one side only. A row is a line of JSON.
 
+mod e2e;
 mod grpc;
 mod handshake;
 mod hosts;
@@ -31,6 +32,7 @@ fn main() -> anyhow::Result<()> {
             "handshake" => handshake::run()?,
             "record" => record::run()?,
             "memory" => memory::run()?,
+            "e2e" => e2e::run()?,
             "grpc" => grpc::run()?,
             #[cfg(feature = "wireguard")]
             "wireguard" => wireguard::run()?,

@@ -3,7 +3,7 @@
 //!
 //! The Python side lies in `xtask/interop/python`; it uses `noiseprotocol`, `cryptography` and
 //! bindings that it generates from `proto/`. The other side is the binary `partner`. First the
-//! transcripts in `crates/association/tests/vectors` and the example of `proto/README.md` must be
+//! transcripts in `crates/association/tests/vectors`, those of `crates/e2e/tests/vectors` and the example of `proto/README.md` must be
 //! what the Python side makes of them.
 
 mod partner;
@@ -24,14 +24,18 @@ pub(super) fn run() -> anyhow::Result<()> {
     let vectors = shell::root().join("crates/association/tests/vectors");
     let mut transcripts = venv.script("transcripts.py");
     shell::run(transcripts.arg(vectors).arg("--check"))?;
+    let vectors = shell::root().join("crates/e2e/tests/vectors");
+    let mut end_to_end = venv.script("end_to_end.py");
+    shell::run(end_to_end.arg(vectors).arg("--check"))?;
 
     let program = partner::build()?;
     let credentials = venv::data("credentials.json");
-    let gateway = Partner::start(&program, &credentials, false)?;
-    let loaded = Partner::start(&program, &credentials, true)?;
+    let gateway = Partner::start(&program, &credentials, &[])?;
+    let loaded = Partner::start(&program, &credentials, &["--loaded"])?;
+    let slow = Partner::start(&program, &credentials, &["--per-second", "1"])?;
     let mut peer = venv.script("peer.py");
     peer.arg(credentials)
-        .args([gateway.address(), loaded.address()]);
+        .args([gateway.address(), loaded.address(), slow.address()]);
     let mut peer = peer
         .stdout(Stdio::piped())
         .spawn()

@@ -59,8 +59,7 @@ pub(super) struct Plan<'a> {
 }
 
 impl Places {
-    /// Takes in a row that was found. The row that it replaces, if a handle has two: they are left
-    /// by nothing that this store does, but harmless.
+    /// Takes in a row that was found.
     pub(super) fn found(&mut self, id: HandleId, place: Place) {
         self.places.insert(id, place);
         self.count(place);

@@ -16,12 +16,14 @@ use crate::bucket::BucketKey;
 use crate::{Entry, HandleId};
 
 const LABEL: &[u8] = b"refpoint store 1";
-const AAD: usize = LABEL.len() + 16 + 8 + HandleId::LEN;
-const HEAD: usize = HandleId::LEN + BucketKey::NONCE;
+const AAD: usize = LABEL.len() + 16 + 8 + ID;
+/// Bytes of a handle's id.
+const ID: usize = 8;
+const HEAD: usize = ID + BucketKey::NONCE;
 
 fn associated(store: &[u8; 16], place: Place, id: HandleId) -> [u8; AAD] {
     let mut aad = [0; AAD];
-    let fields: [&[u8]; 4] = [LABEL, store, &place.code().to_be_bytes(), id.as_bytes()];
+    let fields: [&[u8]; 4] = [LABEL, store, &place.code().to_be_bytes(), &id.0];
     let mut at = 0;
     for field in fields {
         aad[at..at + field.len()].copy_from_slice(field);
@@ -41,7 +43,7 @@ pub(super) fn seal(
     let bytes = entry.expose_bytes();
     // Room for everything: the secret is encrypted where it is written first.
     let mut row = Vec::with_capacity(HEAD + 8 + bytes.len() + BucketKey::TAG);
-    row.extend_from_slice(id.as_bytes());
+    row.extend_from_slice(&id.0);
     row.extend_from_slice(nonce);
     row.extend_from_slice(&entry.expiry().as_secs().to_be_bytes());
     row.extend_from_slice(bytes);
@@ -53,7 +55,7 @@ pub(super) fn seal(
 
 /// Whose row it is.
 pub(super) fn id(row: &[u8]) -> Option<HandleId> {
-    row.first_chunk().map(|id| HandleId::new(*id))
+    row.first_chunk().map(|id| HandleId(*id))
 }
 
 /// Opens a row; `None` if it was altered, or sealed under another key.
@@ -66,7 +68,7 @@ pub(super) fn open(
     let (id, left) = row.split_first_chunk()?;
     let (nonce, left) = left.split_first_chunk()?;
     let (sealed, tag) = left.split_last_chunk()?;
-    let id = HandleId::new(*id);
+    let id = HandleId(*id);
     let mut opened = Zeroizing::new(sealed.to_vec());
     let aad = associated(store, place, id);
     if !key.open(nonce, &aad, &mut opened, tag) {
@@ -97,7 +99,7 @@ mod tests {
             let place = |number| Place::new(Bucket(60), number).unwrap();
             let expiry = UtcTime::from_secs(3599);
             let entry = Entry::new(expiry, Zeroizing::new(bytes.clone())).unwrap();
-            let handle = HandleId::new([2; 8]);
+            let handle = HandleId([2; 8]);
             let mut row = seal(&[3; 16], &key, place(4), (handle, &entry), &[5; 24]);
             prop_assert_eq!(id(&row), Some(handle));
             let (id, opened) = open(&[3; 16], &key, place(4), &row).unwrap();

@@ -25,7 +25,7 @@ mod tests {
 
     fn changes(steps: &[(bool, u8)]) -> Vec<Change> {
         let changes = steps.iter().enumerate().map(|(at, &(issued, id))| {
-            let id = HandleId::new([id; 8]);
+            let id = HandleId([id; 8]);
             let entry = Entry::new(UtcTime::from_secs(9), Zeroizing::new(vec![at as u8])).unwrap();
             match issued {
                 true => Change::Issued { id, entry },

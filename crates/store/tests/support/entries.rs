@@ -17,7 +17,7 @@ pub(crate) fn later(seconds: u64) -> UtcTime {
 
 pub(crate) fn id(number: u64) -> HandleId {
     // Spread, as ids of real handles are.
-    HandleId::new(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
+    HandleId(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
 }
 
 /// 120 bytes that tell which entry they are.

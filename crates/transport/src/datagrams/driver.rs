@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use refpoint_association::{
     AssociationId, AttemptId, Authenticated, CloseReason, Config, Credential, CredentialId,
-    Credentials, Endpoint, Error, SessionLabel,
+    Credentials, Endpoint, Error, HeldHandle, SessionLabel, StoredHandle,
 };
 use refpoint_keys::{EntityId, ReferencePoint};
 use refpoint_primitive::{Bytes, ExchangeId, Failure, ResponseMessage};
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::asking::{Asking, Due};
 use super::outgoing::{Happened, Outgoing};
 use super::peers::{Peers, Way};
+use super::persistence::{DeviceStorage, HandleLog, Persistence};
 use super::{Command, DatagramLimits, RECORD, Up, lock};
 use crate::handler::Shared;
 use crate::{Association, Keyring, X, clock, entropy};
@@ -49,6 +50,10 @@ pub(super) struct Driver {
     /// Of one packet that is received.
     buffer: Vec<u8>,
     limits: DatagramLimits,
+    log: Option<Box<dyn HandleLog>>,
+    device: Option<Box<dyn DeviceStorage>>,
+    /// What an earlier process left and no credential here fits yet.
+    left: (Vec<StoredHandle>, Vec<HeldHandle>),
 }
 
 /// The answer to a peer's request.
@@ -65,13 +70,27 @@ impl Driver {
         keyring: &Keyring,
         config: Config,
         handler: Shared<X>,
-        limits: DatagramLimits,
+        (limits, persistence): (DatagramLimits, Persistence),
         up: Up,
     ) -> Self {
-        let local = keyring.read(|local, _| local.clone());
+        let mut local = keyring.read(|local, _| local.clone());
+        let mut held = Vec::new();
+        if let Some(device) = &persistence.device {
+            local = local.with_boot_counter(device.boot());
+            let kept = device.held().into_iter();
+            held.extend(kept.filter_map(|bytes| HeldHandle::from_bytes(clock::now(), &bytes).ok()));
+        }
+        let rng = &mut entropy::system();
+        let mut endpoint = Endpoint::new(config, local, Credentials::new(), rng);
+        if let Some(keys) = &persistence.keys {
+            endpoint = endpoint.with_responder_keys(keys);
+        }
         Self {
             socket,
-            endpoint: Endpoint::new(config, local, Credentials::new(), &mut entropy::system()),
+            endpoint,
+            log: persistence.log,
+            device: persistence.device,
+            left: (persistence.issued, held),
             keyring: keyring.clone(),
             credentials: HashMap::new(),
             peers: Peers::default(),
@@ -141,6 +160,9 @@ impl Driver {
 
     fn handle_timeouts(&mut self) {
         let now = clock::now();
+        if let (Some(log), Some(utc)) = (&mut self.log, now.utc) {
+            log.tell(utc);
+        }
         if self
             .endpoint
             .next_timeout()
@@ -171,6 +193,28 @@ impl Driver {
                 Happened::Replaced(old, new) => self.peers.replace(old, new),
                 Happened::Closed(id, error) => self.closed(id, error),
                 Happened::Failed(attempt, error) => self.failed(attempt, error),
+                Happened::Held(held) => {
+                    if let Some(Err(error)) = self.device.as_mut().map(|device| device.save(&held))
+                    {
+                        tracing::warn!(%error, "a handle was not kept: after a loss of power a full handshake follows");
+                    }
+                }
+                Happened::Handles(change) => {
+                    if let Some(log) = &mut self.log {
+                        log.write(change);
+                    }
+                }
+                Happened::NotResumed(attempt, error) => {
+                    if let Some((peer, _)) = self.peers.of_attempt(attempt) {
+                        tracing::info!(%peer, reason = %error, "not resumed: a full handshake follows");
+                    }
+                }
+                Happened::Deferred(attempt, until) => {
+                    let wait = until.saturating_sub(clock::monotonic());
+                    if let Some((peer, _)) = self.peers.of_attempt(attempt) {
+                        tracing::info!(%peer, ?wait, "the peer is busy and has given a slot");
+                    }
+                }
             }
         }
     }
@@ -454,6 +498,28 @@ impl Driver {
                     Ok(named) => drop(place.insert((credential, named))),
                     Err(error) => tracing::warn!(%error, "a credential is of no use"),
                 }
+            }
+        }
+        self.restore();
+    }
+
+    /// Takes over from an earlier process what fits a credential; the rest may still come to fit.
+    fn restore(&mut self) {
+        let (now, endpoint) = (clock::now(), &mut self.endpoint);
+        let (issued, held) = &mut self.left;
+        let fits_none = |restored: Result<(), Error>| restored == Err(Error::NoCredential);
+        let before = issued.len();
+        issued.retain(|stored| fits_none(endpoint.restore_issued(now, stored)));
+        if issued.len() < before {
+            let handles = endpoint.issued();
+            tracing::info!(handles, "peers can resume associations of before");
+        }
+        for kept in core::mem::take(held) {
+            let bytes = kept.expose_bytes();
+            if fits_none(endpoint.restore_held(now, kept).map(|_| ()))
+                && let Ok(kept) = HeldHandle::from_bytes(now, &bytes)
+            {
+                held.push(kept);
             }
         }
     }

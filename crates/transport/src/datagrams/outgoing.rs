@@ -1,11 +1,16 @@
 use core::net::SocketAddr;
 use core::ops::Range;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 
-use refpoint_association::{AssociationId, AttemptId, Authenticated, Error, Event, Outbox};
+use refpoint_association::{
+    AssociationId, AttemptId, Authenticated, Error, Event, HandleChange, HeldHandle, Outbox,
+};
 use refpoint_primitive::Bytes;
 use tokio::net::UdpSocket;
+
+use crate::clock;
 
 /// So many bytes wait for the socket at most; what comes on top is lost, as on any path.
 const MOST_WAITING: usize = 1 << 20;
@@ -26,6 +31,10 @@ pub(super) enum Happened {
     Replaced(AssociationId, AssociationId),
     Closed(AssociationId, Error),
     Failed(AttemptId, Error),
+    Held(HeldHandle),
+    Handles(HandleChange),
+    NotResumed(AttemptId, Error),
+    Deferred(AttemptId, Duration),
 }
 
 impl Outbox for Outgoing {
@@ -44,6 +53,15 @@ impl Outbox for Outgoing {
             Event::Replaced { old, new } => Happened::Replaced(old, new),
             Event::Closed { id, error } => Happened::Closed(id, error),
             Event::Failed { attempt, error } => Happened::Failed(attempt, error),
+            Event::Held { handle, .. } => {
+                match HeldHandle::from_bytes(clock::now(), &handle.expose_bytes()) {
+                    Ok(held) => Happened::Held(held),
+                    Err(_) => return,
+                }
+            }
+            Event::Handles(change) => Happened::Handles(change),
+            Event::NotResumed { attempt, error } => Happened::NotResumed(attempt, error),
+            Event::Deferred { attempt, until } => Happened::Deferred(attempt, until),
             // Later versions may tell more; what this one needs is above.
             _ => return,
         });

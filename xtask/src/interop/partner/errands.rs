@@ -1,10 +1,13 @@
 //! What the gateway does for the Python peer.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use rand_core::UnwrapErr;
-use refpoint_association::{AssociationId, Credentials, Endpoint, Now, Outbox, SessionLabel};
+use refpoint_association::{
+    AssociationId, CloseReason, Credentials, Endpoint, Now, Outbox, SessionLabel, Window,
+};
 use refpoint_keys::EntityId;
 use refpoint_primitive::{
     Content, ExchangeId, Incoming, LedgerLimits, MediaType, Operation, Peer, Receipt, Request,
@@ -12,6 +15,10 @@ use refpoint_primitive::{
 };
 use refpoint_x::{Datagram, DatagramBody, Identity, Layer, exchange};
 use serde_json::json;
+
+/// The renewal window that `/id-mn/move` moves to: its beginning from then on, and its length.
+const RENEW_FROM: Duration = Duration::from_secs(60);
+const RENEW_WITHIN: Duration = Duration::from_secs(30);
 
 /// What one application has done.
 #[derive(Default)]
@@ -160,7 +167,13 @@ impl Errands {
         match errand {
             "/id-mn/notify" => self.notify(endpoint, now, id, out)?,
             "/id-mn/renew" => endpoint.renew(now, rng, id, out)?,
-            "/id-mn/close" => endpoint.close(now, id, out)?,
+            "/id-mn/move" => {
+                let from = now.monotonic + RENEW_FROM;
+                let millis = |span: Duration| span.as_millis() as u64;
+                let window = Window::new(millis(from), millis(RENEW_WITHIN));
+                endpoint.move_renewal(now, id, window, out)?;
+            }
+            "/id-mn/close" => endpoint.close(now, id, CloseReason::Done, out)?,
             "/id-mn/call" => {
                 let peer = endpoint.peer(id).context("it has sent something")?;
                 let (credential, to) = (peer.credential_id(), endpoint.address(id));

@@ -8,6 +8,7 @@
 //! | `/id-mn/state` | says how many requests it executed, its epochs, an exported key, the peer's last answer |
 //! | `/id-mn/notify` | answers, then sends a request of its own |
 //! | `/id-mn/renew` | answers, then asks for a refresh |
+//! | `/id-mn/move` | answers, then moves the renewal window to 60 to 90 s from then |
 //! | `/id-mn/call` | answers, then initiates an association in the other direction |
 //! | `/id-mn/close` | answers, then closes |
 
@@ -38,6 +39,9 @@ struct Arguments {
     /// Ask every initiator for a cookie
     #[arg(long)]
     loaded: bool,
+    /// How many handshakes to make a second; who comes above that gets a slot
+    #[arg(long)]
+    per_second: Option<u32>,
 }
 
 /// What the end point told while it was called.
@@ -75,10 +79,10 @@ impl Clock {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let (local, credentials) = keyring::read(&arguments.credentials)?;
-    let config = match arguments.loaded {
-        true => Config::default().with_handshakes_per_second(0),
-        false => Config::default(),
-    };
+    let rate = arguments.per_second.or(arguments.loaded.then_some(0));
+    let config = rate.map_or_else(Config::default, |rate| {
+        Config::default().with_handshakes_per_second(rate)
+    });
     let socket = UdpSocket::bind(("127.0.0.1", 0)).context("cannot bind a socket")?;
     println!("{}", socket.local_addr()?);
     // Whoever started this is gone when the input ends.

@@ -31,12 +31,16 @@ pub(super) struct Partner {
 }
 
 impl Partner {
-    /// Starts a gateway; a loaded one asks every initiator for a cookie.
-    pub(super) fn start(program: &Path, credentials: &Path, loaded: bool) -> anyhow::Result<Self> {
+    /// Starts a gateway with these options.
+    pub(super) fn start(
+        program: &Path,
+        credentials: &Path,
+        options: &[&str],
+    ) -> anyhow::Result<Self> {
         let mut command = shell::command(program);
         let process = command
             .arg(credentials)
-            .args(loaded.then_some("--loaded"))
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 /// The steps that each profile must have passed, in some case of its own.
-const REQUIRED: [&str; 15] = [
+const REQUIRED: [&str; 27] = [
     "handshake",
     "repeated Initiate",
     "forged Respond",
@@ -20,6 +20,18 @@ const REQUIRED: [&str; 15] = [
     "refresh",
     "cookie",
     "close",
+    "grant",
+    "light",
+    "repeated Resume",
+    "fresh",
+    "redeemed handle",
+    "forged Resume",
+    "moved window",
+    "light as responder",
+    "fresh as responder",
+    "refused as responder",
+    "slot",
+    "slot of a Resume",
 ];
 
 const PROFILES: [&str; 3] = ["psk", "pinned", "known"];
