@@ -93,7 +93,8 @@ pub struct OpenedLetter<'a> {
 /// The sending direction, which no restart survives (rule E1).
 #[derive(Debug)]
 struct Sending {
-    sender: Sender,
+    /// Boxed: a session that moves leaves no copy of its secret behind.
+    sender: Box<Sender>,
     /// The expanded key of an epoch.
     key: Option<(u64, Box<EpochKey>)>,
 }
@@ -138,7 +139,7 @@ impl LetterSession {
             Role::Initiator => lifetime.soft(fraction),
             Role::Responder => lifetime.half(),
         };
-        let sender = Sender::new(send, agreed.epoch_bits, now.millis());
+        let sender = Box::new(Sender::new(send, agreed.epoch_bits, now.millis()));
         Ok(Self {
             peer,
             backend,

@@ -161,7 +161,9 @@ impl Policy {
         self.resumption
     }
 
-    pub(crate) const fn resumption_age(&self) -> Duration {
+    /// Until how long after the last full handshake.
+    #[must_use]
+    pub const fn resumption_age(&self) -> Duration {
         self.resumption_age
     }
 
@@ -268,7 +270,13 @@ impl Agreed {
 
     /// Whether three quarters of what a direction may carry are used: a successor is due.
     pub(crate) const fn is_nearly_used(&self, (records, bytes): Usage) -> bool {
-        records >= self.messages.value() / 4 * 3 || bytes >= self.bytes.value() / 4 * 3
+        let (most_records, most_bytes) = self.nearly_used_at();
+        records >= most_records || bytes >= most_bytes
+    }
+
+    /// What either of is nearly all that a direction may carry.
+    pub(crate) const fn nearly_used_at(&self) -> Usage {
+        (self.messages.value() / 4 * 3, self.bytes.value() / 4 * 3)
     }
 
     /// Its five bytes, for a kept state.

@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use core::{
+    fmt,
     mem::MaybeUninit,
     ops::{Deref, DerefMut},
 };
@@ -23,6 +24,21 @@ impl<T> Scrubbed<T> {
         let mut place = Box::new(MaybeUninit::uninit());
         place.write(make()?);
         Ok(Self(place))
+    }
+
+    /// Boxes what `make` returns, made on a [clean stack](on_clean_stack).
+    pub(crate) fn new(make: impl FnOnce() -> T) -> Self {
+        on_clean_stack(|| {
+            let mut place = Box::new(MaybeUninit::uninit());
+            place.write(make());
+            Self(place)
+        })
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Scrubbed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        T::fmt(self, f)
     }
 }
 
@@ -75,6 +91,18 @@ pub(crate) fn bleach_stack() {
     // Whoever is handed the array could read it, so the zeros must be there. One memset: volatile
     // stores, byte by byte, took two microseconds a call.
     core::hint::black_box(&mut [0_u8; STACK]);
+}
+
+/// Makes something in stack memory that holds zeros only. A value has bytes that it does not use,
+/// such as those of an enum's larger variants: they keep what lay there, be it the secret of
+/// somebody else, and take it along to wherever the value is moved. `make` has to move it itself.
+pub(crate) fn on_clean_stack<T>(make: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn apart<T>(make: impl FnOnce() -> T) -> T {
+        make()
+    }
+    bleach_stack();
+    apart(make)
 }
 
 #[cfg(test)]

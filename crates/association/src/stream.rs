@@ -27,6 +27,8 @@ use crate::{Authenticated, Credentials, Error, Local, Now};
 mod established;
 mod framing;
 mod handshake;
+#[cfg(test)]
+mod insiders;
 mod opening;
 mod refresh;
 mod running;
@@ -93,8 +95,8 @@ struct Failed {
 }
 
 impl StreamSession {
-    fn new(running: Running) -> Self {
-        Self(Life::Running(Box::new(running)))
+    fn new(running: Box<Running>) -> Self {
+        Self(Life::Running(running))
     }
 
     fn running(&self) -> Result<&Running, Error> {
@@ -166,9 +168,8 @@ impl StreamSession {
     /// for half a minute, then [`handle_timeout`](Self::handle_timeout) ends the association.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.running().is_ok_and(|running| {
-            running.state == State::Open && running.current.sealing.used_up().is_some()
-        })
+        self.running()
+            .is_ok_and(|running| running.state == State::Open && running.held_until != u64::MAX)
     }
 
     /// Appends an authenticated end to `out`; nothing can be sent afterwards.
@@ -280,7 +281,7 @@ impl StreamSession {
     /// The epochs of both directions, sent and received: how often keys were ratcheted since the
     /// last refresh.
     #[must_use]
-    pub const fn epochs(&self) -> (u64, u64) {
+    pub fn epochs(&self) -> (u64, u64) {
         match &self.0 {
             Life::Running(running) => (
                 running.current.sealing.epoch(),

@@ -152,14 +152,10 @@ fn a_replayed_hint_belongs_to_one_request() {
     let mut world = busy(&setting(Profile::Psk));
     world.net.start_capture();
     deferred(&mut world);
-    let retry = world
-        .net
-        .captured()
-        .iter()
-        .map(|(_, packet)| packet.clone());
-    let retry = retry
-        .filter(|packet| packet.data[0] >> 3 == 6)
-        .last()
+    let captured = world.net.captured().iter();
+    let retry = captured
+        .map(|(_, packet)| packet.clone())
+        .rfind(|packet| packet.data[0] >> 3 == 6)
         .expect("one");
     world.run_for(Duration::from_secs(30));
     let before = world.log("device").deferred.len();

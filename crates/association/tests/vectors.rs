@@ -3,6 +3,8 @@
 
 #[path = "vectors/datagrams.rs"]
 mod datagrams;
+#[path = "vectors/resumption.rs"]
+mod resumption;
 #[path = "vectors/streams.rs"]
 mod streams;
 #[path = "support/support.rs"]
@@ -58,6 +60,9 @@ impl TryRng for Injected {
 
 impl TryCryptoRng for Injected {}
 
+/// How long a chain of resumptions may last.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// The two parties of a file, for one of its cases.
 struct Parties {
     setting: Setting,
@@ -66,7 +71,18 @@ struct Parties {
 }
 
 impl Parties {
+    /// Neither end resumes.
     fn new(file: &Value, case: &Value, backend: Backend) -> Self {
+        Self::resuming(file, case, backend, (Modes::NONE, Modes::NONE))
+    }
+
+    /// The initiator resumes by the one, the responder grants the others.
+    fn resuming(
+        file: &Value,
+        case: &Value,
+        backend: Backend,
+        (redeemed, granted): (Modes, Modes),
+    ) -> Self {
         let setting = Setting {
             backend,
             profile: Profile::try_from(code(&case["profile"])).expect("a profile"),
@@ -90,10 +106,10 @@ impl Parties {
         );
         let lifetime = LogLimit::from_code(code(&file["lifetime"])).value();
         let shorter = Policy::default()
-            .with_resumption(Modes::NONE, Duration::ZERO)
+            .with_resumption(redeemed, WEEK)
             .with_lifetime(Duration::from_secs(lifetime));
         let smaller = Policy::default()
-            .with_resumption(Modes::NONE, Duration::ZERO)
+            .with_resumption(granted, WEEK)
             .with_epoch_bits(code(&file["epoch_bits"]));
         let (local, credential) = setting.initiator();
         let initiator = (local, credential.with_policy(shorter.expect("valid")));

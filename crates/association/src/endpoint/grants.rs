@@ -249,10 +249,10 @@ impl Endpoint {
         out: &mut dyn Outbox,
     ) -> bool {
         let mut changes = |change: HandleChange| out.event(Event::Handles(change));
-        if let Some(chain) = chain {
-            if !self.issued.claim(chain.id, &mut changes) {
-                return false;
-            }
+        if let Some(chain) = chain
+            && !self.issued.claim(chain.id, &mut changes)
+        {
+            return false;
         }
         let Ok(association) = self.association(id) else {
             return false;

@@ -54,8 +54,8 @@ pub(crate) struct Epoch {
 /// The receiving direction of an association whose records are kept by others for hours.
 #[derive(Debug)]
 pub(crate) struct DeepReceiver {
-    /// Of the newest epoch.
-    pub(crate) traffic: Traffic,
+    /// Of the newest epoch. Boxed: a session that moves leaves no copy of it behind.
+    pub(crate) traffic: Box<Traffic>,
     /// The newest last; never empty.
     pub(crate) epochs: VecDeque<Epoch>,
     pub(crate) bits: u8,
@@ -82,7 +82,7 @@ impl DeepReceiver {
             until: None,
         };
         Self {
-            traffic,
+            traffic: Box::new(traffic),
             epochs: VecDeque::from([first]),
             bits,
             bytes: 0,

@@ -191,7 +191,7 @@ impl<'a> Kept<'a> {
         let (records, bytes) = (self.u64()?, self.u64()?);
         let mut traffic = self.array()?;
         let mut receiver = DeepReceiver {
-            traffic: Traffic::from_bytes(&traffic),
+            traffic: Box::new(Traffic::from_bytes(&traffic)),
             epochs: VecDeque::with_capacity(KEPT),
             bits,
             bytes,

@@ -3,7 +3,7 @@ use alloc::boxed::Box;
 use super::{opening::Opening, sealing::Sealing};
 use crate::{
     Authenticated, Backend, lifetime::Lifetime, negotiation::Agreement, schedule::Exporter,
-    time::millis,
+    scrub::Scrubbed, time::millis,
 };
 
 /// What a handshake on a stream leaves: an association's two directions, each of which a refresh
@@ -12,8 +12,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Established {
     pub(super) common: Common,
-    pub(super) sealing: Box<Sealing>,
-    pub(super) opening: Box<Opening>,
+    pub(super) sealing: Scrubbed<Sealing>,
+    pub(super) opening: Scrubbed<Opening>,
 }
 
 /// What both directions of an association share.
@@ -41,8 +41,8 @@ impl Established {
         let limits = (agreed, Lifetime::new(since, &agreed, remaining));
         let ratchet = peer.credential().policy().ratchet().map(millis);
         Self {
-            sealing: Box::new(Sealing::new(send, keyed, limits, ratchet, since)),
-            opening: Box::new(Opening::new(receive, keyed, limits)),
+            sealing: Scrubbed::new(|| Sealing::new(send, keyed, limits, ratchet, since)),
+            opening: Scrubbed::new(|| Opening::new(receive, keyed, limits)),
             common: Common {
                 peer,
                 exporter: Box::new(exporter),

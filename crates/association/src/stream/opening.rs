@@ -5,9 +5,10 @@ use crate::{
     Backend, Error, Now, Suite,
     epoch::EpochKey,
     lifetime::Lifetime,
-    policy::Agreed,
+    policy::{Agreed, Usage},
     receiver::{Place, Receiver},
     schedule::Traffic,
+    scrub::on_clean_stack,
 };
 
 /// The receiving direction of one association on a stream.
@@ -19,6 +20,7 @@ pub(super) struct Opening {
     backend: Backend,
     suite: Suite,
     agreed: Agreed,
+    nearly_used_at: Usage,
     pub(super) lifetime: Lifetime,
 }
 
@@ -40,6 +42,7 @@ impl Opening {
             receiver: Receiver::new(traffic, agreed.epoch_bits),
             backend,
             suite,
+            nearly_used_at: agreed.nearly_used_at(),
             agreed,
             lifetime,
         }
@@ -65,8 +68,10 @@ impl Opening {
             .ok_or(Error::Authentication)?;
         if let Place::Ahead(distance) = place {
             let traffic = self.receiver.traffic(place).ok_or(Error::Authentication)?;
-            let key = traffic.epoch_key(self.backend, self.suite);
-            self.key = (self.receiver.epoch() + distance, key);
+            on_clean_stack(|| {
+                let key = traffic.epoch_key(self.backend, self.suite);
+                self.key = (self.receiver.epoch() + distance, key);
+            });
         }
         self.key
             .1
@@ -95,7 +100,8 @@ impl Opening {
     }
 
     pub(super) const fn is_nearly_used(&self) -> bool {
-        self.agreed.is_nearly_used(self.receiver.usage())
+        let (records, bytes) = self.receiver.usage();
+        records >= self.nearly_used_at.0 || bytes >= self.nearly_used_at.1
     }
 
     pub(super) const fn epoch(&self) -> u64 {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Credentials, Error, Local, Now,
     negotiation::{Offer, Wanted},
+    scrub::{Scrubbed, on_clean_stack},
 };
 
 /// How far a refresh has come (rule L1): a new handshake inside the old association, then each end
@@ -40,13 +41,13 @@ pub(super) enum Refresh {
     /// This Respond has come, and waits for the caller to bring what reads it.
     Answered(Box<Offered>, Vec<u8>),
     /// The initiator seals in the new association; the peer has not switched yet.
-    Switched(Common, Box<Opening>),
+    Switched(Common, Scrubbed<Opening>),
     /// This Initiate has come to the responder, and waits for the caller.
     Requested(Vec<u8>),
     /// The responder has answered.
     Accepted(Box<Established>),
     /// The initiator has switched: its next record must confirm.
-    Confirming(Common, Box<Sealing>),
+    Confirming(Common, Scrubbed<Sealing>),
 }
 
 /// An Initiate that was sent inside an association.
@@ -82,7 +83,7 @@ impl Running {
     ) -> Result<Opened<'static>, Error> {
         if control.switched {
             return if control == last_record() {
-                self.peer_switched(now)
+                on_clean_stack(|| self.peer_switched(now))
             } else {
                 Err(Error::Unexpected)
             };
@@ -200,6 +201,16 @@ impl Running {
                 return Err(Error::NoAssociation);
             }
         }
+        on_clean_stack(|| self.go_on(now, rng, (local, credentials), out))
+    }
+
+    fn go_on(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        (local, credentials): (&Local, &Credentials),
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         match self.refresh.take() {
             Refresh::Requested(initiate) => {
                 self.accept(now, rng, (local, credentials), &initiate, out)

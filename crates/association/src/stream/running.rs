@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use refpoint_keys::Role;
 use refpoint_wire::{CloseReason, Control, RecordKind};
@@ -6,7 +6,9 @@ use refpoint_wire::{CloseReason, Control, RecordKind};
 use super::{
     Due, Opened, STREAM_HEADROOM, STREAM_TAILROOM, established::Established, refresh::Refresh,
 };
-use crate::{Backend, Error, Now, lifetime::Lifetime, negotiation::Agreement};
+use crate::{
+    Backend, Error, Now, lifetime::Lifetime, negotiation::Agreement, scrub::on_clean_stack,
+};
 
 /// A refresh that is not answered is tried again after so long, in milliseconds: longer than a
 /// slow peer needs, whose answer is lost when the question is put anew. For as long, data that an
@@ -52,19 +54,23 @@ impl Running {
         backend: Backend,
         since: u64,
         renewal: u32,
-    ) -> Self {
+    ) -> Box<Self> {
         let mut running = Self::new(agreement, backend, since, State::Open);
         running.renewal = running.current.sealing.lifetime.soft(renewal);
         running
     }
 
     /// The responder's, which nobody has confirmed to yet.
-    pub(super) fn responder(agreement: Agreement, backend: Backend, since: u64) -> Self {
+    pub(super) fn responder(agreement: Agreement, backend: Backend, since: u64) -> Box<Self> {
         Self::new(agreement, backend, since, State::Unconfirmed)
     }
 
-    fn new(agreement: Agreement, backend: Backend, since: u64, state: State) -> Self {
+    fn new(agreement: Agreement, backend: Backend, since: u64, state: State) -> Box<Self> {
         let current = Established::new(agreement, backend, since);
+        on_clean_stack(|| Box::new(Self::of(current, backend, state)))
+    }
+
+    fn of(current: Established, backend: Backend, state: State) -> Self {
         Self {
             renewal: current.sealing.lifetime.half(),
             current,
@@ -168,7 +174,7 @@ impl Running {
         }
         let refreshed = self.refresh.awaits_confirmation();
         if refreshed {
-            self.complete(now, opened.confirms, control.as_ref(), out)?;
+            on_clean_stack(|| self.complete(now, opened.confirms, control.as_ref(), out))?;
         }
         self.note_usage(now.millis());
         let Some(control) = control else {
@@ -257,8 +263,10 @@ impl Running {
         let Established {
             sealing, opening, ..
         } = &self.current;
-        let is_nearly_used = sealing.is_nearly_used() || opening.is_nearly_used();
-        if is_nearly_used && now >= self.quiet_until && !self.refresh.is_between() {
+        if !sealing.is_nearly_used() && !opening.is_nearly_used() {
+            return;
+        }
+        if now >= self.quiet_until && !self.refresh.is_between() {
             self.renewal = 0;
         }
         if self.held_until == u64::MAX && sealing.used_up().is_some() {

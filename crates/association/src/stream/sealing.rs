@@ -2,8 +2,13 @@ use refpoint_wire::{Frame, Record, RecordKind, TAG_LEN};
 
 use super::{MAX_STREAM_PAYLOAD, STREAM_HEADROOM, STREAM_TAILROOM, framing::Aad};
 use crate::{
-    Backend, Error, Now, Suite, epoch::EpochKey, lifetime::Lifetime, policy::Agreed,
-    schedule::Traffic, sender::Sender,
+    Backend, Error, Now, Suite,
+    epoch::EpochKey,
+    lifetime::Lifetime,
+    policy::{Agreed, Usage},
+    schedule::Traffic,
+    scrub::on_clean_stack,
+    sender::Sender,
 };
 
 /// The sending direction of one association on a stream.
@@ -17,6 +22,7 @@ pub(super) struct Sealing {
     /// How long an epoch may last, in milliseconds.
     ratchet: Option<u64>,
     agreed: Agreed,
+    nearly_used_at: Usage,
     pub(super) lifetime: Lifetime,
 }
 
@@ -34,6 +40,7 @@ impl Sealing {
             backend,
             suite,
             ratchet,
+            nearly_used_at: agreed.nearly_used_at(),
             agreed,
             lifetime,
         }
@@ -66,8 +73,10 @@ impl Sealing {
         }
         let next = self.sender.advance(now.millis(), self.ratchet)?;
         if self.key.0 != next.epoch {
-            let key = self.sender.traffic().epoch_key(self.backend, self.suite);
-            self.key = (next.epoch, key);
+            on_clean_stack(|| {
+                let key = self.sender.traffic().epoch_key(self.backend, self.suite);
+                self.key = (next.epoch, key);
+            });
         }
         let [high, low] = Frame::header(1 + data.len() + TAG_LEN)?;
         let skips = next.skipped.is_some();
@@ -89,7 +98,8 @@ impl Sealing {
     }
 
     pub(super) const fn is_nearly_used(&self) -> bool {
-        self.agreed.is_nearly_used(self.sender.usage())
+        let (records, bytes) = self.sender.usage();
+        records >= self.nearly_used_at.0 || bytes >= self.nearly_used_at.1
     }
 
     pub(super) const fn epoch(&self) -> u64 {

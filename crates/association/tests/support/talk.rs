@@ -10,9 +10,10 @@
 use std::collections::VecDeque;
 
 use rand_chacha::ChaCha20Rng;
+use rand_core::CryptoRng;
 use refpoint_association::{
-    CloseReason, Credentials, Due, Error, Local, Now, Opened, SessionLabel, StreamInitiator,
-    StreamResponder, StreamSession,
+    Backend, CloseReason, Credential, Credentials, Due, Error, Local, Now, Opened, SessionLabel,
+    StreamInitiator, StreamResponder, StreamSession,
 };
 
 use super::support::{self, Setting};
@@ -96,38 +97,45 @@ impl Talk {
         Self::between(setting, setting, 1)
     }
 
-    /// A confirmed association; the seed gives its ephemeral keys.
+    /// A confirmed association; the seed gives its ephemeral keys and those of its refreshes.
     pub fn between(a: &Setting, b: &Setting, seed: u64) -> Self {
+        let parties = [a.initiator(), b.responder()];
+        let (mut first, mut second) = (support::rng(seed), support::rng(seed + 1));
+        Self::made_by(parties, a.backend, [&mut first, &mut second], seed + 1000)
+    }
+
+    /// An association whose ephemeral keys `rngs` give; the seed gives those of its refreshes.
+    pub fn made_by(
+        [initiator, responder]: [(Local, Credential); 2],
+        backend: Backend,
+        rngs: [&mut dyn CryptoRng; 2],
+        seed: u64,
+    ) -> Self {
         let now = support::now(0);
-        let mut rngs = [support::rng(seed), support::rng(seed + 1000)];
-        let (local_a, credential) = a.initiator();
+        let (local_a, credential) = initiator;
         let (credentials_a, id) = support::table(credential);
         let entry = (id, credentials_a.find(id).expect("inserted").clone());
-        let (local_b, credential) = b.responder();
+        let (local_b, credential) = responder;
         let (credentials_b, _) = support::table(credential);
         let (mut forth, mut back, mut confirm) = (Vec::new(), Vec::new(), Vec::new());
-        let initiator = StreamInitiator::new(
-            now,
-            &mut rngs[0],
-            &local_a,
-            a.backend,
-            entry,
-            SessionLabel::default(),
-            &mut forth,
-        );
+        let [first, second] = rngs;
+        let label = SessionLabel::default();
+        let initiator =
+            StreamInitiator::new(now, first, &local_a, backend, entry, label, &mut forth);
+        let initiate = &forth[2..];
         let responder = StreamResponder::receive(
             now,
-            &mut rngs[1],
+            second,
             &local_b,
-            b.backend,
+            backend,
             &credentials_b,
-            &forth[2..],
+            initiate,
             &mut back,
         );
         let initiator = initiator
             .and_then(|initiator| initiator.receive(now, &back[2..], &mut confirm))
             .expect("completes");
-        let [rng_a, rng_b] = rngs;
+        let [rng_a, rng_b] = [support::rng(seed), support::rng(seed + 1)];
         let end = |session, local, credentials, rng| End {
             session,
             local,

@@ -1,9 +1,10 @@
 //! Whole associations on datagrams, a Retry and a refresh.
 
-use core::net::SocketAddr;
+use core::{net::SocketAddr, time::Duration};
 
 use refpoint_association::{
-    AssociationId, Config, CredentialId, Endpoint, Error, Event, Outbox, SessionLabel,
+    AssociationId, Config, Credential, CredentialId, Endpoint, Error, Event, HandleChange,
+    HandleId, Local, Outbox, SessionLabel,
 };
 use refpoint_association::{Backend, CloseReason};
 use serde_json::Value;
@@ -19,11 +20,15 @@ fn file() -> Value {
 
 /// What an end point puts out.
 #[derive(Default)]
-struct Log {
-    sent: Vec<Vec<u8>>,
-    established: Vec<AssociationId>,
-    received: Vec<Vec<u8>>,
+pub(super) struct Log {
+    pub(super) sent: Vec<Vec<u8>>,
+    pub(super) established: Vec<AssociationId>,
+    pub(super) received: Vec<Vec<u8>>,
     closed: Vec<Error>,
+    /// Handles that were received, as a device keeps them, and the ids of those issued.
+    pub(super) held: Vec<Vec<u8>>,
+    pub(super) issued: Vec<HandleId>,
+    pub(super) deferred: Vec<Duration>,
 }
 
 impl Outbox for Log {
@@ -36,33 +41,53 @@ impl Outbox for Log {
             Event::Established { id, .. } => self.established.push(id),
             Event::Received { data, .. } => self.received.push(data.to_vec()),
             Event::Closed { error, .. } => self.closed.push(error),
+            Event::Held { handle, .. } => self.held.push(handle.expose_bytes().to_vec()),
+            Event::Handles(HandleChange::Issued(stored)) => self.issued.push(stored.id()),
+            Event::Deferred { until, .. } => self.deferred.push(until),
             _ => {}
         }
     }
 }
 
-struct End {
-    endpoint: Endpoint,
-    rng: Injected,
+pub(super) struct End {
+    pub(super) endpoint: Endpoint,
+    pub(super) rng: Injected,
     peer: SocketAddr,
     credential: CredentialId,
-    log: Log,
+    pub(super) log: Log,
 }
 
 impl End {
-    fn receive(&mut self, at: u64, packet: &[u8]) {
+    /// An end whose peer's address ends in `peer`.
+    pub(super) fn new(
+        config: Config,
+        (local, credential): (Local, Credential),
+        mut rng: Injected,
+        peer: u8,
+    ) -> Self {
+        let (credentials, credential) = table(credential);
+        Self {
+            endpoint: Endpoint::new(config, local, credentials, &mut rng),
+            rng,
+            peer: SocketAddr::from(([192, 0, 2, peer], 7000)),
+            credential,
+            log: Log::default(),
+        }
+    }
+
+    pub(super) fn receive(&mut self, at: u64, packet: &[u8]) {
         let (from, out) = (self.peer, &mut self.log);
         self.endpoint
             .receive(now(at), &mut self.rng, from, &mut packet.to_vec(), out);
     }
 
     /// The one packet that it has put out since the last call.
-    fn sent(&mut self) -> Vec<u8> {
+    pub(super) fn sent(&mut self) -> Vec<u8> {
         assert_eq!(self.log.sent.len(), 1, "one packet");
         self.log.sent.remove(0)
     }
 
-    fn association(&self) -> AssociationId {
+    pub(super) fn association(&self) -> AssociationId {
         *self.log.established.last().expect("an association")
     }
 }
@@ -78,29 +103,25 @@ fn ends(file: &Value, case: &Value, backend: Backend) -> [End; 2] {
         .zip(configs)
         .zip(ephemerals);
     [2, 1].map(|peer| {
-        let (((local, credential), config), ephemeral) = made.next().expect("two");
-        let mut rng = Injected::new(&file[ephemeral]);
-        let (credentials, credential) = table(credential);
+        let ((party, config), ephemeral) = made.next().expect("two");
         let config = config.with_backend(backend).with_handles(0);
-        End {
-            endpoint: Endpoint::new(config, local, credentials, &mut rng),
-            rng,
-            peer: SocketAddr::from(([192, 0, 2, peer], 7000)),
-            credential,
-            log: Log::default(),
-        }
+        End::new(config, party, Injected::new(&file[ephemeral]), peer)
     })
 }
 
 fn connect(end: &mut End) {
+    connect_at(0, end);
+}
+
+pub(super) fn connect_at(at: u64, end: &mut End) {
     let (to, credential, label) = (end.peer, end.credential, SessionLabel::default());
     end.endpoint
-        .connect(now(0), &mut end.rng, to, credential, label, &mut end.log)
+        .connect(now(at), &mut end.rng, to, credential, label, &mut end.log)
         .expect("may initiate");
 }
 
 /// The handshake and the first record of each end.
-fn associate(case: &Value, [initiator, responder]: &mut [End; 2]) {
+pub(super) fn associate(case: &Value, [initiator, responder]: &mut [End; 2]) {
     connect(initiator);
     let initiate = initiator.sent();
     assert_eq!(initiate, bytes(&case["initiate"]));
@@ -111,7 +132,7 @@ fn associate(case: &Value, [initiator, responder]: &mut [End; 2]) {
     confirm(0, &case["records"], initiator, responder);
 }
 
-fn confirm(at: u64, records: &Value, initiator: &mut End, responder: &mut End) {
+pub(super) fn confirm(at: u64, records: &Value, initiator: &mut End, responder: &mut End) {
     let confirmation = initiator.sent();
     assert_eq!(confirmation, bytes(&records[0]["packet"]));
     responder.receive(at, &confirmation);

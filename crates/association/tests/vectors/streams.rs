@@ -1,7 +1,8 @@
 //! Whole associations on streams.
 
 use refpoint_association::{
-    CloseReason, Opened, SessionLabel, StreamInitiator, StreamResponder, StreamSession,
+    CloseReason, Credentials, Local, Now, Opened, SessionLabel, StreamInitiator, StreamResponder,
+    StreamSession,
 };
 use serde_json::Value;
 
@@ -100,6 +101,110 @@ fn check(file: &Value, case: &Value, parties: Parties) {
         answer = Some(answered);
     }
     assert_eq!((initiator.epochs(), responder.epochs()), ((1, 1), (1, 1)));
+}
+
+/// One end of a stream that is refreshed.
+struct Side {
+    session: StreamSession,
+    local: Local,
+    credentials: Credentials,
+    later: Injected,
+    waiting: Vec<u8>,
+    /// A refresh waits for its next step here.
+    goes_on: bool,
+}
+
+impl Side {
+    /// Seals what the transcript has next, unless it already waits.
+    fn seal(&mut self, at: Now, record: &Value) {
+        if record["kind"] == "data" {
+            let plain = bytes(&record["plaintext"]);
+            self.session
+                .send(at, &plain, &mut self.waiting)
+                .expect("may seal");
+        } else if core::mem::take(&mut self.goes_on) {
+            let Self {
+                session,
+                local,
+                credentials,
+                later,
+                waiting,
+                ..
+            } = self;
+            session
+                .refresh(at, later, local, credentials, waiting)
+                .expect("may refresh");
+        }
+    }
+}
+
+#[test]
+fn a_refresh_inside_a_stream_is_the_one_of_the_transcript() {
+    let file = file();
+    let (case, refresh) = (&cases(&file)[0], &file["refresh"]);
+    for backend in BACKENDS {
+        let (initiator, confirm, responder) =
+            handshake(&file, case, Parties::new(&file, case, backend));
+        let parties = Parties::new(&file, case, backend);
+        let side = |session, (local, credential), later: &str, waiting| Side {
+            session,
+            local,
+            credentials: table(credential).0,
+            later: Injected::new(&file[later]),
+            waiting,
+            goes_on: false,
+        };
+        let mut sides = [
+            side(
+                initiator,
+                parties.initiator,
+                "later_initiator_ephemeral",
+                confirm,
+            ),
+            side(
+                responder,
+                parties.responder,
+                "later_responder_ephemeral",
+                Vec::new(),
+            ),
+        ];
+        let records = refresh["records"].as_array().expect("a list");
+        for (turn, record) in records.iter().enumerate() {
+            let at = now(record["at"].as_u64().expect("seconds"));
+            let [initiator, responder] = &mut sides;
+            let (from, to) = match record["from"] == "initiator" {
+                true => (initiator, responder),
+                false => (responder, initiator),
+            };
+            // Both have confirmed: the initiator begins.
+            from.goes_on |= turn == 2;
+            if from.waiting.is_empty() {
+                from.seal(at, record);
+            }
+            let expected = bytes(&record["packet"]);
+            assert!(from.waiting.len() >= expected.len(), "record {turn}");
+            let mut packet: Vec<_> = from.waiting.drain(..expected.len()).collect();
+            assert_eq!(packet, expected, "record {turn}");
+            let opened = to.session.receive(at, &mut packet, &mut to.waiting);
+            match opened.expect("opens") {
+                Opened::Data(data) => assert_eq!(data, bytes(&record["plaintext"])),
+                Opened::Refresh => to.goes_on = true,
+                Opened::Control | Opened::Refreshed => {}
+                Opened::Closed(_) => panic!("closed at record {turn}"),
+            }
+        }
+        for side in &sides {
+            assert!(side.waiting.is_empty());
+            assert_eq!(side.session.refreshes(), 1);
+            let export = &refresh["export"];
+            let mut value = vec![0; bytes(&export["value"]).len()];
+            let (label, context) = (bytes(&export["label"]), bytes(&export["context"]));
+            side.session
+                .export(&label, &context, &mut value)
+                .expect("alive");
+            assert_eq!(value, bytes(&export["value"]));
+        }
+    }
 }
 
 #[test]
