@@ -1,13 +1,15 @@
-//! Targets of `refpoint-association`: handshakes of strangers, records, end points and streams under
-//! attack.
+//! Targets of `refpoint-association`: handshakes of strangers, records, end points, streams and resumption
+//! under attack.
 
 mod endpoint;
 mod handshake;
 mod party;
 mod record;
+mod resumption;
 mod stream;
 
 pub use endpoint::association_endpoint;
 pub use handshake::association_handshake;
 pub use record::association_record;
+pub use resumption::{association_resumption, association_stored};
 pub use stream::association_stream;

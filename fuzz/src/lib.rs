@@ -30,7 +30,8 @@ mod y;
 mod z;
 
 pub use association::{
-    association_endpoint, association_handshake, association_record, association_stream,
+    association_endpoint, association_handshake, association_record, association_resumption,
+    association_stored, association_stream,
 };
 pub use e2e::{e2e_decode, e2e_object, e2e_session};
 pub use input::Input;
@@ -55,6 +56,8 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("association_endpoint", association_endpoint),
     ("association_handshake", association_handshake),
     ("association_record", association_record),
+    ("association_resumption", association_resumption),
+    ("association_stored", association_stored),
     ("association_stream", association_stream),
     ("e2e_decode", e2e_decode),
     ("e2e_object", e2e_object),
