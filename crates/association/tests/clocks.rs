@@ -8,9 +8,9 @@ mod support;
 use core::time::Duration;
 
 use net::World;
-use refpoint_association::Error;
+use refpoint_association::{Error, Policy};
 use refpoint_keys::Profile;
-use support::Setting;
+use support::{Setting, at};
 
 #[test]
 fn one_end_without_a_clock_lives_by_the_other_ends_grant() {
@@ -70,4 +70,46 @@ fn an_association_never_outlives_its_connection_key() {
         endpoint.connect(now, rng, to, again, label, out)
     });
     assert_eq!(refused, Err(Error::Expired));
+}
+
+#[test]
+fn past_its_end_nothing_is_sealed_or_opened_even_if_no_timer_was_handled() {
+    let lifetime = Duration::from_secs(1024);
+    let policy = Policy::default().with_lifetime(lifetime).expect("valid");
+    let setting = Setting {
+        policy,
+        ..Setting::default()
+    };
+    let mut world = World::perfect(&setting);
+    let (device, gateway) = world.associate("device", "gateway");
+    let from = world.host("device").address;
+    let mut seal = |seconds: u64| {
+        let host = world.host("device");
+        let now = at(Duration::from_secs(seconds));
+        let sent = host.endpoint.send(now, device, b"x", &mut host.log);
+        sent.map(|()| host.log.sent.pop().expect("a record").1)
+    };
+    let records = [seal(900), seal(901), seal(902)].map(|sealed| sealed.expect("in time"));
+    assert_eq!(
+        seal(1022),
+        Err(Error::Limit("time")),
+        "the last tenth is margin"
+    );
+    for (seconds, mut record, delivered) in [1000, 1023, 1025]
+        .into_iter()
+        .zip(records)
+        .zip([true, true, false])
+        .map(|((seconds, record), delivered)| (seconds, record, delivered))
+    {
+        let host = world.host("gateway");
+        let (before, now) = (host.log.received.len(), at(Duration::from_secs(seconds)));
+        host.endpoint
+            .receive(now, &mut host.rng, from, &mut record, &mut host.log);
+        assert_eq!(
+            host.log.received.len() > before,
+            delivered,
+            "at {seconds} s"
+        );
+    }
+    assert!(world.host("gateway").endpoint.peer(gateway).is_some());
 }

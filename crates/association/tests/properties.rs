@@ -24,6 +24,9 @@ use support::{Setting, table};
 const LIMIT: usize = 24;
 const LIFETIME: u64 = 1_000;
 const START: u64 = 1_800_000_000;
+/// True milliseconds for which no slot, and so no index, is used again: twenty seconds of an end's
+/// clock, which may run fast.
+const REST: u64 = 18_000;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -171,14 +174,22 @@ struct World {
     count: u64,
     link: (u8, u8, u16),
     dice: Dice,
-    /// The last sequence sent, by sender, its life and the index it was sent to, for each life of
-    /// the receiver.
-    sequences: BTreeMap<(usize, u32, u32), Vec<(u32, u64)>>,
+    /// The last sequence sent and when, by sender, its life and the index it was sent to, for each
+    /// life of the receiver.
+    sequences: BTreeMap<(usize, u32, u32), Vec<Last>>,
     records: BTreeSet<Vec<u8>>,
     expected: [BTreeSet<u64>; 2],
     numbers: u64,
     initiators: [bool; 2],
     setting: Setting,
+}
+
+/// The last sequence of a direction.
+struct Last {
+    /// The receiver's life.
+    life: u32,
+    sequence: u64,
+    at: u64,
 }
 
 /// Xorshift: the network's luck.
@@ -285,19 +296,23 @@ impl World {
         let key = (side, self.sides[side].life, record.index().value());
         let other = self.sides[1 - side].life;
         let streams = self.sequences.entry(key).or_default();
-        // By chance a rebooted end may choose an index again: one association for each of its lives.
+        // By chance an end may choose an index again: after a reboot, or when its slot has rested.
+        let now = self.millis;
         let window = 1_u64 << bits;
         let step = |last: u64| u64::from(low).wrapping_sub(last) % window;
         let forward = streams
             .iter_mut()
-            .find(|(_, last)| (1..window / 2).contains(&step(*last)));
+            .find(|last| (1..window / 2).contains(&step(last.sequence)));
         match forward {
-            Some((_, last)) => *last += step(*last),
+            Some(last) => (last.sequence, last.at) = (last.sequence + step(last.sequence), now),
             None => {
-                let known = streams.iter().any(|(life, _)| *life == other);
+                let mut same_life = streams.iter().filter(|last| last.life == other);
+                let known = same_life.any(|last| now < last.at + REST);
                 assert!(!known, "a sequence used twice, or going back");
                 assert_eq!((low, bits), (0, 32), "the first record of a direction");
-                streams.push((other, 0));
+                streams.retain(|last| last.life != other);
+                let (life, sequence, at) = (other, 0, now);
+                streams.push(Last { life, sequence, at });
             }
         }
     }

@@ -66,6 +66,7 @@ pub enum InspectError {
 /// When the capture is damaged (what precedes the damage is written) or `out` cannot be written.
 pub fn inspect(input: impl Read, format: Format, out: &mut dyn Write) -> Result<u64, InspectError> {
     let mut count = 0;
+    let packets = PcapReader::new(input)?;
     if format == Format::Text {
         writeln!(
             out,
@@ -73,7 +74,7 @@ pub fn inspect(input: impl Read, format: Format, out: &mut dyn Write) -> Result<
             "packet", "time", "from > to", "size"
         )?;
     }
-    for packet in PcapReader::new(input)? {
+    for packet in packets {
         let packet = packet?;
         let Some(ip) = dissect(&packet.ip).filter(|ip| ip.transport == Transport::Udp) else {
             continue;

@@ -92,7 +92,6 @@ impl fmt::Debug for StaticSecret {
 #[error("{}: {problem}", path.display())]
 pub struct KeyFileProblem {
     path: PathBuf,
-    #[source]
     problem: KeyFileError,
 }
 
@@ -138,7 +137,10 @@ impl KeyFile {
             })
             .map_err(|error| KeyFileProblem {
                 path: path.to_owned(),
-                problem: KeyFileError::Io(error),
+                problem: match error.kind() {
+                    std::io::ErrorKind::AlreadyExists => KeyFileError::Exists,
+                    _ => KeyFileError::Io(error),
+                },
             })
     }
 

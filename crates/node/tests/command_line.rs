@@ -142,7 +142,16 @@ fn what_is_wrong_is_said_with_its_place() {
         error.contains("node.toml: line 3: drian: unknown field"),
         "{error}"
     );
-    assert!(place.fails("node --config none.toml").contains("none.toml"));
+    let error = place.fails("node --config none.toml");
+    assert_eq!(error.matches("none.toml").count(), 1, "{error}");
+    let error = place.fails("keys show keys/none");
+    assert_eq!(error.matches("No such file").count(), 1, "{error}");
+    place.run("keys new root --entity //a.example/id-a --out keys/twice");
+    let error = place.fails("keys new root --entity //a.example/id-a --out keys/twice");
+    assert!(
+        error.contains("keys/twice: it exists, and no key is overwritten"),
+        "{error}"
+    );
     assert!(
         place
             .fails("keys new connection --point y --entity //a.example/id-a --out keys/k")

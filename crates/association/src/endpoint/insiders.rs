@@ -69,10 +69,19 @@ fn local(entity: &str, secret: u8) -> Local {
 }
 
 fn credential(profile: Profile, of: &str, entity: &str, secret: u8, peer: PublicKey) -> Credential {
+    credential_at(ReferencePoint::Y, profile, (of, entity), secret, peer)
+}
+
+fn credential_at(
+    point: ReferencePoint,
+    profile: Profile,
+    (of, entity): (&str, &str),
+    secret: u8,
+    peer: PublicKey,
+) -> Credential {
     let validity = Validity::until(UtcTime::from_secs(1_900_000_000));
     let key_id = KeyId::new(&[secret]).expect("a valid key id");
     let (a, b) = (id(entity), id(GATEWAY));
-    let point = ReferencePoint::Y;
     let key = ConnectionKey::from_bytes([secret; 32], key_id, point, &a, &b, validity);
     Credential::new(&id(of), Arc::new(key.expect("two entities")), &[profile])
         .expect("one of the two")
@@ -187,6 +196,44 @@ fn a_refresh_yields_no_other_entity_even_with_its_keys() {
         assert_eq!(gateway.endpoint.statistics().unauthenticated, 1);
         assert_eq!(gateway.endpoint.len(), 1);
     }
+}
+
+#[test]
+fn a_refresh_yields_no_other_reference_point_even_for_the_same_entity() {
+    for profile in [Profile::Psk, Profile::Pinned, Profile::Known] {
+        let (mut device, mut gateway) = associated(profile);
+        let point = ReferencePoint::X;
+        let device_s_key = static_key(1).public_key();
+        let known = credential_at(point, profile, (GATEWAY, DEVICE), 3, device_s_key);
+        gateway.endpoint.insert_credential(known).expect("another");
+        let public = static_key(9).public_key();
+        let at_x = credential_at(point, profile, (DEVICE, DEVICE), 3, public);
+        refresh_by(&mut device, at_x);
+        settle(&mut device, &mut gateway);
+        assert_eq!(gateway.endpoint.statistics().answered, 1, "{profile:?}");
+        assert_eq!(gateway.endpoint.statistics().unauthenticated, 1);
+        assert_eq!(gateway.endpoint.len(), 1);
+    }
+}
+
+#[test]
+fn whoever_claims_another_name_than_that_of_its_key_is_nobody() {
+    let (mut device, mut gateway) = associated(Profile::Known);
+    // The name in message 1 is another's, the static key and the key id are its own.
+    device.endpoint.local = local(OTHER, 1);
+    let credential = some_id(&device);
+    let End { endpoint, rng, log } = &mut device;
+    let label = SessionLabel::default();
+    endpoint
+        .connect(now(), rng, address(2), credential, label, log)
+        .expect("this peer may do anything");
+    settle(&mut device, &mut gateway);
+    assert_eq!(
+        gateway.endpoint.statistics().answered,
+        2,
+        "as if it were known"
+    );
+    assert_eq!(gateway.endpoint.len(), 1, "and nothing is kept of it");
 }
 
 #[test]

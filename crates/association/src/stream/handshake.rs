@@ -174,3 +174,81 @@ impl StreamResponder {
         Ok(StreamSession::new(running))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+    use refpoint_keys::{
+        ConnectionKey, EntityId, KeyId, Profile, ReferencePoint, UtcTime, Validity,
+    };
+    use refpoint_wire::{Cookie, Index};
+
+    use super::*;
+
+    const NOW: Now = Now {
+        monotonic: Duration::from_secs(1),
+        utc: Some(UtcTime::from_secs(1_800_000_000)),
+    };
+
+    fn id(text: &str) -> EntityId {
+        EntityId::parse(text).expect("a valid id")
+    }
+
+    fn credential(of: &str) -> Credential {
+        let (a, b) = (id("//sp.example.com/id-mn"), id("//sp.example.com/id-in"));
+        let validity = Validity::until(UtcTime::from_secs(1_900_000_000));
+        let key_id = KeyId::new(b"k").expect("a valid key id");
+        let key = ConnectionKey::from_bytes([7; 32], key_id, ReferencePoint::Y, &a, &b, validity);
+        let key = Arc::new(key.expect("two entities"));
+        Credential::new(&id(of), key, &[Profile::Psk]).expect("one of the two")
+    }
+
+    /// An Initiate with what only datagrams have, and the answer to it that states `answered`.
+    fn exchange(
+        (index, cookie): (Option<Index>, Option<Cookie>),
+        answered: Option<Index>,
+    ) -> Result<(), Error> {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let (a, b) = ("//sp.example.com/id-mn", "//sp.example.com/id-in");
+        let (initiator, responder) = (Local::new(id(a)), Local::new(id(b)));
+        let mut known = Credentials::new();
+        let credential_id = known.insert(credential(b))?;
+        let wanted = Wanted {
+            credential: Arc::new(credential(a)),
+            id: credential_id,
+            session: SessionLabel::default(),
+        };
+        let backend = Backend::default();
+        let at_initiator = context(&initiator, backend, None);
+        let at_responder = context(&responder, backend, None);
+        let mut offer = Offer::new(&at_initiator, wanted, index, cookie, NOW, &mut rng)?;
+        let packet = match answered {
+            None => respond(&at_responder, &known, &offer.packet, NOW, &mut rng)?.0,
+            Some(_) => {
+                let Packet::Initiate(initiate) = Packet::parse(&offer.packet)? else {
+                    return Err(Error::Unexpected);
+                };
+                let request = Request::receive(&at_responder, &known, &initiate, NOW, &mut rng)?;
+                request.respond(&at_responder, answered, NOW)?.0
+            }
+        };
+        // The responder's own refusals are to be told from the initiator's.
+        let message = respond_message(&packet).map_err(|_| Error::NotConfirmed)?;
+        let answer = offer.answer(message)?;
+        offer.finish(&at_initiator, answer, NOW).map(drop)
+    }
+
+    #[test]
+    fn neither_an_index_nor_a_cookie_is_taken_on_a_stream() {
+        let index = Index::new(5, 1).expect("short");
+        assert_eq!(exchange((None, None), None), Ok(()));
+        let refused = Err(Error::Unexpected);
+        assert_eq!(exchange((Some(index), None), None), refused);
+        let cookie = Some(Cookie([1; 16]));
+        assert_eq!(exchange((None, cookie), None), refused);
+        let answered = exchange((None, None), Some(index));
+        assert!(matches!(answered, Err(Error::Wire(_))), "{answered:?}");
+    }
+}

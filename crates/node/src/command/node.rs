@@ -1,10 +1,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use refpoint_association::Backend;
-use refpoint_node::config::Config;
+use refpoint_node::config::{Config, ConfigError};
 use refpoint_node::observe::{self, Metrics};
 use refpoint_node::{Drain, Identity};
 use tokio::signal::unix::{SignalKind, signal};
@@ -84,6 +83,10 @@ impl Node {
     }
 
     fn load(&self) -> anyhow::Result<Config> {
-        Config::load(&self.config).with_context(|| self.config.display().to_string())
+        Config::load(&self.config).map_err(|error| match error {
+            // It names its file itself, which may be another one.
+            ConfigError::File { .. } => error.into(),
+            error => anyhow::Error::from(error).context(self.config.display().to_string()),
+        })
     }
 }

@@ -35,6 +35,9 @@ pub enum KeyFileError {
     /// The parts do not make a key.
     #[error(transparent)]
     Key(#[from] refpoint_keys::Error),
+    /// A new key would replace what is there.
+    #[error("it exists, and no key is overwritten: give another name, or remove it")]
+    Exists,
     /// The file cannot be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
