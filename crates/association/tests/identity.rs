@@ -8,7 +8,7 @@ mod support;
 use core::time::Duration;
 
 use net::World;
-use refpoint_association::{Config, Credential, Error};
+use refpoint_association::{Backend, Config, Credential, Error, SessionLabel};
 use refpoint_keys::{Profile, ReferencePoint};
 use refpoint_sim::Link;
 use support::Setting;
@@ -257,6 +257,72 @@ fn removing_a_credential_closes_its_associations() {
         world.log("device").closed,
         [(device, Error::Closed(reason))]
     );
+}
+
+#[test]
+fn a_removed_credential_leaves_its_public_key_to_whom_it_is_given_next() {
+    let setting = Setting {
+        profile: Profile::Known,
+        ..Setting::default()
+    };
+    let (_, credential) = setting.responder();
+    let public = setting.statics().0.public_key();
+    let (mut table, first) = support::table(credential);
+    let second = Setting {
+        key_id: b"k002",
+        ..setting.clone()
+    };
+    let second = table.insert(second.responder().1).expect("the same owner");
+    table.remove(first).expect("it was there");
+    assert!(table.owner(&public).is_some(), "by the other credential");
+    table.remove(second).expect("it was there");
+    assert!(table.owner(&public).is_none());
+    let other = Setting {
+        initiator: support::STRANGER,
+        ..setting
+    };
+    table.insert(other.responder().1).expect("nobody's key");
+}
+
+#[test]
+fn a_credential_of_no_profile_or_for_first_contact_is_refused() {
+    let setting = Setting::default();
+    for profiles in [
+        &[][..],
+        &[Profile::FirstContact],
+        &[Profile::Psk, Profile::FirstContact],
+    ] {
+        let refused = Credential::new(
+            &support::id(setting.initiator),
+            setting.connection_key(),
+            profiles,
+        );
+        assert!(matches!(refused, Err(Error::Config(_))), "{profiles:?}");
+    }
+}
+
+#[test]
+fn a_static_key_of_one_backend_is_not_used_with_the_other() {
+    let of = |backend| Setting {
+        backend,
+        profile: Profile::Pinned,
+        ..Setting::default()
+    };
+    let mut world = World::perfect(&of(Backend::AwsLc));
+    world.add(
+        "device",
+        1,
+        Config::device().with_backend(Backend::AwsLc),
+        of(Backend::RustCrypto).initiator(),
+    );
+    let (credential, to) = (
+        world.host("device").credential,
+        world.host("gateway").address,
+    );
+    let refused = world.with("device", |endpoint, now, rng, out| {
+        endpoint.connect(now, rng, to, credential, SessionLabel::default(), out)
+    });
+    assert!(matches!(refused, Err(Error::Backend(_))), "{refused:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod support;
 use core::time::Duration;
 
 use net::World;
-use refpoint_association::SessionLabel;
+use refpoint_association::{CloseReason, Error, SessionLabel};
 use refpoint_keys::{Profile, ReferencePoint};
 use refpoint_sim::{Adversary, Chance, Injector, Link, Packet, Verdict};
 use support::Setting;
@@ -80,6 +80,31 @@ fn a_confirmation_that_comes_after_that_of_a_newer_association_strands_nothing()
     world
         .send("gateway", at_gateway, b"x")
         .expect("the newer one lives");
+}
+
+#[test]
+fn of_several_handshakes_at_once_the_first_that_is_answered_makes_the_association() {
+    let mut world = World::perfect(&Setting::default());
+    let outrun = world.connect("device", "gateway");
+    world.run_until(Duration::from_secs(1), |world| {
+        world.hosts["gateway"].endpoint.len() == 1
+    });
+    // Its answer is delayed beyond a second handshake, which the gateway takes for the newer one.
+    let late = world.net.drain();
+    let (device, gateway) = world.associate("device", "gateway");
+    let replaced = Error::Closed(CloseReason::Replaced);
+    assert_eq!(world.log("device").failed, [(outrun, replaced)]);
+    for (_, mut packet) in late {
+        world.with("device", |endpoint, now, rng, out| {
+            endpoint.receive(now, rng, packet.from, &mut packet.data, out);
+        });
+    }
+    world.run_for(Duration::from_secs(20));
+    for (name, id) in [("device", device), ("gateway", gateway)] {
+        assert_eq!(world.log(name).established.len(), 1, "{name}");
+        assert_eq!(world.host(name).endpoint.len(), 1, "{name}");
+        world.send(name, id, b"x").expect("it lives");
+    }
 }
 
 #[test]

@@ -399,15 +399,44 @@ impl Endpoint {
 
     /// Ends the attempts by a credential that is removed: none of them makes an association.
     pub(crate) fn abandon(&mut self, now: Now, credential: CredentialId, out: &mut dyn Outbox) {
+        let by_it = |attempt: &Attempt| attempt.wanted.id == credential;
+        self.end_attempts(now, by_it, &Error::NoCredential, out);
+    }
+
+    /// Ends the other attempts to make the association that one has just made. So the Initiate of
+    /// each association was sent after the one before it had been answered, and both ends agree on
+    /// which of two is the newer one (rule H5), whatever the network reorders.
+    fn outrun(&mut self, now: Now, id: AssociationId, out: &mut dyn Outbox) {
+        let Ok(made) = self.association(id) else {
+            return;
+        };
+        let (credential, session) = (made.peer.credential().clone(), made.session());
+        let to_the_same = |attempt: &Attempt| {
+            let wanted = &attempt.wanted;
+            wanted.session == session
+                && wanted.credential.peer() == credential.peer()
+                && wanted.credential.point() == credential.point()
+        };
+        let error = Error::Closed(refpoint_wire::CloseReason::Replaced);
+        self.end_attempts(now, to_the_same, &error, out);
+    }
+
+    fn end_attempts(
+        &mut self,
+        now: Now,
+        which: impl Fn(&Attempt) -> bool,
+        error: &Error,
+        out: &mut dyn Outbox,
+    ) {
         let attempts = self.attempts.iter();
         let numbers: Vec<_> = attempts
-            .filter(|(_, attempt)| attempt.wanted.id == credential)
+            .filter(|(_, attempt)| which(attempt))
             .map(|(number, _)| *number)
             .collect();
         for number in numbers {
             if let Some(attempt) = self.take_attempt(number) {
                 self.release(&attempt, None, now.millis());
-                self.failed(now.millis(), number, &attempt, Error::NoCredential, out);
+                self.failed(now.millis(), number, &attempt, *error, out);
             }
         }
     }

@@ -87,7 +87,7 @@ impl Endpoint {
         if association.peer.role != Role::Initiator || self.is_refreshing(id) {
             return;
         }
-        if !established {
+        if !established || self.has_successor(id) {
             return self.refresh_failed(now.millis(), id);
         }
         // The newest credential of this peer, so that a rotated key comes into use.

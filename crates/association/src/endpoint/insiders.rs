@@ -218,9 +218,16 @@ fn a_refresh_yields_no_other_reference_point_even_for_the_same_entity() {
 
 #[test]
 fn whoever_claims_another_name_than_that_of_its_key_is_nobody() {
-    let (mut device, mut gateway) = associated(Profile::Known);
+    let (_, mut gateway) = associated(Profile::Known);
     // The name in message 1 is another's, the static key and the key id are its own.
-    device.endpoint.local = local(OTHER, 1);
+    let own = credential(
+        Profile::Known,
+        DEVICE,
+        DEVICE,
+        1,
+        static_key(9).public_key(),
+    );
+    let mut device = End::new(3, local(OTHER, 1), [own]);
     let credential = some_id(&device);
     let End { endpoint, rng, log } = &mut device;
     let label = SessionLabel::default();

@@ -75,7 +75,8 @@ pub enum Event<'a> {
     Failed {
         /// The handshake.
         attempt: AttemptId,
-        /// Why.
+        /// Why. [`Error::Closed`] with [`CloseReason::Replaced`](crate::CloseReason::Replaced):
+        /// another handshake has made the same association.
         error: Error,
     },
 }

@@ -19,17 +19,7 @@ enum Fate {
 impl Endpoint {
     /// The association `id` was confirmed at this moment.
     pub(crate) fn succeed(&mut self, now: Now, id: AssociationId, out: &mut dyn Outbox) {
-        let Ok(newer) = self.association(id) else {
-            return;
-        };
-        let (entity, point) = (newer.peer.entity().clone(), newer.peer.point());
-        let rivals: alloc::vec::Vec<u32> = self
-            .credentials
-            .of_peer(&entity, point)
-            .iter()
-            .flat_map(|credential| self.of_credential(*credential))
-            .filter(|slot| *slot != id.slot)
-            .collect();
+        let rivals = self.rivals(id);
         if let Some(newest) = self.overtaken_by(id, &rivals) {
             self.drain(now, id, newest, out);
         }
@@ -46,6 +36,33 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// The other associations with the peer of this one at its reference point.
+    fn rivals(&self, id: AssociationId) -> alloc::vec::Vec<u32> {
+        let Ok(association) = self.association(id) else {
+            return alloc::vec::Vec::new();
+        };
+        let peer = &association.peer;
+        let credentials = self.credentials.of_peer(peer.entity(), peer.point());
+        credentials
+            .iter()
+            .flat_map(|credential| self.of_credential(*credential))
+            .filter(|slot| *slot != id.slot)
+            .collect()
+    }
+
+    /// Whether a newer association of the same direction has been made, confirmed or not: then this
+    /// one needs no refresh.
+    pub(crate) fn has_successor(&self, id: AssociationId) -> bool {
+        let newer = |slot: &u32| {
+            let (Some(rival), Ok(held)) = (self.slots.association(*slot), self.association(id))
+            else {
+                return false;
+            };
+            rival.serial > id.serial && held.peer.is_succeeded_by(&rival.peer)
+        };
+        self.rivals(id).iter().any(newer)
     }
 
     /// The newer association of the same direction that was confirmed before `id`: its initiator

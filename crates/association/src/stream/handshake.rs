@@ -236,7 +236,7 @@ mod tests {
         };
         // The responder's own refusals are to be told from the initiator's.
         let message = respond_message(&packet).map_err(|_| Error::NotConfirmed)?;
-        let answer = offer.answer(message)?;
+        let answer = offer.answer(backend, None, message)?;
         offer.finish(&at_initiator, answer, NOW).map(drop)
     }
 

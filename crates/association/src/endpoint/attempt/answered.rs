@@ -98,6 +98,7 @@ impl Endpoint {
                         peer,
                     });
                 }
+                self.outrun(now, id, out);
             }
             Err(error) => {
                 self.slots.free(index, now.millis());
