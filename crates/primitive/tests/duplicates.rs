@@ -181,6 +181,27 @@ fn an_entity_at_its_limit_gives_up_its_own_oldest_request() {
 }
 
 #[test]
+fn answers_are_bounded_for_each_entity_and_for_all() {
+    let of_each = LedgerLimits {
+        answers_per_entity: 10,
+        ..LedgerLimits::default()
+    };
+    let of_all = LedgerLimits {
+        answers: 10,
+        ..LedgerLimits::default()
+    };
+    for (limits, second) in [(of_each, "id-mn"), (of_all, "id-other")] {
+        let mut desk = Desk::new(limits);
+        desk.execute("id-mn", "r1", "a", "123456");
+        desk.execute(second, "r2", "a", "123456");
+        let first = desk.receive("id-mn", "r1", "a");
+        assert_eq!(first, Receipt::Refuse(Failure::AnswerGone), "{limits:?}");
+        let kept = desk.receive(second, "r2", "a");
+        assert_eq!(kept, Receipt::Repeat("123456".into()));
+    }
+}
+
+#[test]
 fn what_is_being_executed_is_never_given_up() {
     let mut desk = Desk::new(small());
     let _first = executed(desk.receive("id-mn", "r1", "a"));

@@ -123,6 +123,16 @@ fn too_many_waiting_requests_are_refused_at_once() {
     assert_eq!((first.number(), second.number()), (u32::MAX, 0));
     let third = start(&mut exchanges, Duration::ZERO, Duration::from_secs(9));
     assert_eq!(third, Err(Failure::QueueFull));
+    let all = Retransmission {
+        waiting: 2,
+        ..Retransmission::default()
+    };
+    let mut others = Exchanges::new(all, 0);
+    for _ in 0..2 {
+        start(&mut others, Duration::ZERO, Duration::from_secs(9)).expect("room");
+    }
+    let third = start(&mut others, Duration::ZERO, Duration::from_secs(9));
+    assert_eq!(third, Err(Failure::QueueFull), "whoever they wait for");
     exchanges.cancel(first);
     assert!(start(&mut exchanges, Duration::ZERO, Duration::from_secs(9)).is_ok());
 }

@@ -188,6 +188,11 @@ fn only_aes_and_their_registrar_meet_on_x() {
         Identity::registrar(id("SSensor1")),
         Err(Error::WrongKind(_))
     ));
+    for other in ["id-in", "id-mn2"] {
+        let device = Identity::application(id("id-mn/CSensor1")).expect("it is an ae");
+        let listed = device.with_aes([id(other)]);
+        assert!(matches!(listed, Err(Error::WrongKind(_))), "{other}");
+    }
     let mut layer = gateway([]);
     let registrar = Identity::registrar(id("id-in")).expect("it is a cse");
     assert!(matches!(layer.admit(registrar), Err(Error::WrongKind(_))));

@@ -87,6 +87,17 @@ fn an_announcement_outside_the_allowed_subtree_is_refused_as_a_whole() {
 }
 
 #[test]
+fn only_a_registree_announces_even_if_it_is_nothing() {
+    let mut gateway = Layer::new(id("id-mn"), LedgerLimits::default());
+    let registrar = Identity::registrar(id("id-in")).expect("it is a cse");
+    gateway.admit(registrar).expect("it belongs here");
+    let refused = announce(&mut gateway, "id-in", &[]);
+    assert_eq!(refused, Err(Failure::Forbidden));
+    let mut core = core([registree("id-mn", &[])]);
+    assert_eq!(announce(&mut core, "id-mn", &[]), Ok(()));
+}
+
+#[test]
 fn two_gateways_that_claim_the_same_ae_do_not_both_get_it() {
     let allowed = &["SMeter"];
     let mut core = core([registree("id-mn", allowed), registree("id-mn2", allowed)]);

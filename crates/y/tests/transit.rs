@@ -215,6 +215,9 @@ fn peers_belong_to_their_place() {
         admit(Identity::foreign(id("id-in"))),
         Err(Error::WrongProvider(_))
     ));
+    let elsewhere = Identity::registree(id("id-leaf"));
+    let elsewhere = elsewhere.map(|leaf| leaf.with_allowed([absolute("//other.example.com/id-a")]));
+    assert!(matches!(admit(elsewhere), Err(Error::WrongProvider(_))));
     assert!(matches!(
         Identity::registree(id("id-mn/CSensor1")),
         Err(Error::WrongKind(_))
