@@ -24,8 +24,7 @@ use support::{Setting, table};
 const LIMIT: usize = 24;
 const LIFETIME: u64 = 1_000;
 const START: u64 = 1_800_000_000;
-/// True milliseconds for which no slot, and so no index, is used again: twenty seconds of an end's
-/// clock, which may run fast.
+/// True milliseconds for which no index is used again: 20 s of a clock that may run fast.
 const REST: u64 = 18_000;
 
 #[derive(Clone, Debug)]
@@ -174,8 +173,7 @@ struct World {
     count: u64,
     link: (u8, u8, u16),
     dice: Dice,
-    /// The last sequence sent and when, by sender, its life and the index it was sent to, for each
-    /// life of the receiver.
+    /// The last sequences, by sender, its life and the index: one for each life of the receiver.
     sequences: BTreeMap<(usize, u32, u32), Vec<Last>>,
     records: BTreeSet<Vec<u8>>,
     expected: [BTreeSet<u64>; 2],
@@ -184,9 +182,8 @@ struct World {
     setting: Setting,
 }
 
-/// The last sequence of a direction.
+/// The last sequence of a direction, in a life of the receiver, and when it was sent.
 struct Last {
-    /// The receiver's life.
     life: u32,
     sequence: u64,
     at: u64,
@@ -297,24 +294,22 @@ impl World {
         let other = self.sides[1 - side].life;
         let streams = self.sequences.entry(key).or_default();
         // By chance an end may choose an index again: after a reboot, or when its slot has rested.
-        let now = self.millis;
         let window = 1_u64 << bits;
         let step = |last: u64| u64::from(low).wrapping_sub(last) % window;
         let forward = streams
             .iter_mut()
             .find(|last| (1..window / 2).contains(&step(last.sequence)));
-        match forward {
-            Some(last) => (last.sequence, last.at) = (last.sequence + step(last.sequence), now),
-            None => {
-                let mut same_life = streams.iter().filter(|last| last.life == other);
-                let known = same_life.any(|last| now < last.at + REST);
-                assert!(!known, "a sequence used twice, or going back");
-                assert_eq!((low, bits), (0, 32), "the first record of a direction");
-                streams.retain(|last| last.life != other);
-                let (life, sequence, at) = (other, 0, now);
-                streams.push(Last { life, sequence, at });
-            }
-        }
+        let at = self.millis;
+        let Some(last) = forward else {
+            let recent = |last: &Last| last.life == other && at < last.at + REST;
+            let known = streams.iter().any(recent);
+            assert!(!known, "a sequence used twice, or going back");
+            assert_eq!((low, bits), (0, 32), "the first record of a direction");
+            streams.retain(|last| last.life != other);
+            let (life, sequence) = (other, 0);
+            return streams.push(Last { life, sequence, at });
+        };
+        (last.sequence, last.at) = (last.sequence + step(last.sequence), at);
     }
 
     fn run(&mut self, span: u64) {
