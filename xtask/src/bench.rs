@@ -17,7 +17,10 @@ use crate::shell;
 
 /// The features of each build, and what is measured with it alone.
 const BUILDS: [(&str, &[&str]); 2] = [
-    ("peers", &["handshake", "record", "memory", "grpc", "e2e"]),
+    (
+        "peers",
+        &["handshake", "resumption", "record", "memory", "grpc", "e2e"],
+    ),
     ("wireguard", &["wireguard"]),
 ];
 

@@ -53,6 +53,19 @@ impl Device {
         }
     }
 
+    /// Sends what starts an association: a Resume, once there was one.
+    pub(crate) fn connect(&mut self, now: Now, out: &mut Sent) -> anyhow::Result<()> {
+        let (rng, label) = (&mut rng(), SessionLabel::default());
+        self.endpoint
+            .connect(now, rng, GATEWAY, self.peer, label, out)?;
+        Ok(())
+    }
+
+    /// Where it is.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Makes an association with the gateway; gives its ids at both ends and the packets' sizes.
     pub(crate) fn associate(
         &mut self,
@@ -61,9 +74,7 @@ impl Device {
     ) -> anyhow::Result<(AssociationId, AssociationId, Vec<usize>)> {
         let (mut forth, mut back, mut sizes) = (Sent::default(), Sent::default(), Vec::new());
         let rng = &mut rng();
-        let label = SessionLabel::default();
-        self.endpoint
-            .connect(now, rng, GATEWAY, self.peer, label, &mut forth)?;
+        self.connect(now, &mut forth)?;
         while !forth.packets.is_empty() {
             for mut packet in forth.packets.drain(..) {
                 sizes.push(packet.len());

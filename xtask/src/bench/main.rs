@@ -14,6 +14,7 @@ mod memory;
 mod pair;
 mod peer;
 mod record;
+mod resumption;
 mod row;
 #[cfg(feature = "wireguard")]
 mod wireguard;
@@ -31,6 +32,7 @@ fn main() -> anyhow::Result<()> {
         match &*section {
             "handshake" => handshake::run()?,
             "record" => record::run()?,
+            "resumption" => resumption::run()?,
             "memory" => memory::run()?,
             "e2e" => e2e::run()?,
             "grpc" => grpc::run()?,

@@ -42,7 +42,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Our own beside a peer's; gives the bytes of a credential.
 pub(crate) fn beside(peer: &'static str, bytes: f64) -> anyhow::Result<f64> {
-    let (credential, association) = own()?;
+    let (credential, association) = own(0)?;
+    let (_, with_handle) = own(ASSOCIATIONS as usize)?;
+    Row::new(
+        "idle association and its issued handle, live bytes (of 100 000)",
+        with_handle,
+        "B",
+    )
+    .print();
     Row::new(
         "idle association, live bytes (of 100 000)",
         association,
@@ -73,10 +80,10 @@ fn pair(number: u32) -> anyhow::Result<Pair> {
 
 /// Live bytes of a credential, and of an association that is confirmed and has been quiet for
 /// 30 seconds and more, at a gateway that has so many, each with a peer of its own. Of expanded
-/// keys the gateway keeps no more than two.
-fn own() -> anyhow::Result<(f64, f64)> {
+/// keys the gateway keeps no more than two, of handles as many as `handles`.
+fn own(handles: usize) -> anyhow::Result<(f64, f64)> {
     let mut config = Config::default().with_associations(ASSOCIATIONS as usize)?;
-    config = config.with_contexts(2);
+    config = config.with_contexts(2).with_handles(handles);
     let local = Local::new(EntityId::parse(SERVER)?);
     let mut gateway = Endpoint::new(config, local, Credentials::new(), &mut rng());
 

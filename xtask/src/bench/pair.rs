@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use refpoint_association::{
-    Backend, Credential, CredentialId, Credentials, Local, Now, PublicKey, SessionLabel, StaticKey,
-    StreamInitiator, StreamResponder, StreamSession, Suite,
+    Backend, Credential, CredentialId, Credentials, Local, Now, Policy, PublicKey, SessionLabel,
+    StaticKey, StreamInitiator, StreamResponder, StreamSession, Suite,
 };
 use refpoint_keys::{ConnectionKey, EntityId, KeyId, Profile, ReferencePoint, UtcTime, Validity};
 
@@ -102,6 +102,17 @@ impl Pair {
             device: End::new(&device, a, &key, of_b, (profile, suite))?,
             gateway: End::new(&gateway, b, &key, of_a, (profile, suite))?,
         })
+    }
+
+    /// Both with this policy.
+    pub(crate) fn with_policy(mut self, policy: &Policy) -> anyhow::Result<Self> {
+        for end in [&mut self.device, &mut self.gateway] {
+            let credential = end.credentials.find(end.peer).context("inserted")?;
+            let credential = (**credential).clone().with_policy(policy.clone());
+            end.credentials = Credentials::new();
+            end.peer = end.credentials.insert(credential)?;
+        }
+        Ok(self)
     }
 
     /// Message 1, appended to `out`.

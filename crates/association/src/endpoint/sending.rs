@@ -1,7 +1,7 @@
 use refpoint_wire::{CloseReason, Control, Record, RecordKind, TAG_LEN};
 
 use super::{
-    AssociationId, Endpoint, Outbox,
+    AssociationId, Endpoint, Event, Outbox,
     association::{Association, Phase},
 };
 use crate::{CredentialId, Error, Now, contexts::Owner, time::millis};
@@ -58,6 +58,10 @@ impl Endpoint {
             self.close_slot(now, slot, CloseReason::Revoked, out);
         }
         self.abandon(now, id, out);
+        // Its handles lead to nothing any more, here and in a store.
+        self.issued
+            .revoke(id, &mut |change| out.event(Event::Handles(change)));
+        self.held.retain(|(credential, _), _| *credential != id);
         self.credentials.remove(id)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
     client::Resumption,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
@@ -22,7 +22,13 @@ pub(crate) enum Flavour {
     Default,
     /// X25519 alone and no tickets: the least work, and that which Noise does, too.
     Least,
+    /// X25519 alone, and every handshake but the first ones resumes by a ticket, with ECDHE; the
+    /// server keeps no sessions.
+    Resumed,
 }
+
+/// Tickets that a client of rustls keeps of a server.
+pub(crate) const TICKETS: usize = 8;
 
 /// Both ends' configurations.
 pub(crate) struct Tls {
@@ -45,7 +51,7 @@ impl Tls {
         roots.add(authority.0.der().clone())?;
         let roots = Arc::new(roots);
         let mut provider = aws_lc_rs::default_provider();
-        if flavour == Flavour::Least {
+        if flavour != Flavour::Default {
             provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
         }
         let provider: Arc<CryptoProvider> = provider.into();
@@ -57,8 +63,13 @@ impl Tls {
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)?;
-        if flavour == Flavour::Least {
-            server.send_tls13_tickets = 0;
+        match flavour {
+            Flavour::Default => {}
+            Flavour::Least => server.send_tls13_tickets = 0,
+            Flavour::Resumed => {
+                server.ticketer = aws_lc_rs::Ticketer::new()?;
+                server.send_tls13_tickets = 1;
+            }
         }
 
         let (chain, key) = identity(&authority, CLIENT)?;
@@ -66,11 +77,22 @@ impl Tls {
             .with_protocol_versions(&[&TLS13])?
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, key)?;
-        client.resumption = Resumption::disabled();
-        Ok(Self {
+        client.resumption = match flavour {
+            Flavour::Resumed => Resumption::in_memory_sessions(TICKETS),
+            Flavour::Default | Flavour::Least => Resumption::disabled(),
+        };
+        let tls = Self {
             client: client.into(),
             server: server.into(),
-        })
+        };
+        if flavour == Flavour::Resumed {
+            // All of them at a time: each client leaves with a ticket.
+            tls.handshakes(TICKETS)?;
+            let resumed = |server: &ServerConnection| server.handshake_kind();
+            let kind = tls.established().as_ref().map(resumed).ok().flatten();
+            anyhow::ensure!(kind == Some(HandshakeKind::Resumed), "rustls resumes");
+        }
+        Ok(tls)
     }
 
     pub(crate) fn client(&self) -> anyhow::Result<ClientConnection> {
