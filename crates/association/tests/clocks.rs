@@ -113,3 +113,19 @@ fn past_its_end_nothing_is_sealed_or_opened_even_if_no_timer_was_handled() {
     }
     assert!(world.host("gateway").endpoint.peer(gateway).is_some());
 }
+
+#[test]
+fn the_end_of_a_key_brings_no_storm_of_refreshes() {
+    // Each association ends with the key, so that each one is shorter than the one before.
+    let setting = Setting {
+        expires: 1_800_000_010,
+        ..Setting::default()
+    };
+    let mut world = World::perfect(&setting);
+    world.net.start_capture();
+    world.associate("device", "gateway");
+    world.run_for(Duration::from_secs(12));
+    let packets = world.net.captured().len();
+    assert!(packets < 100, "{packets} packets");
+    assert_eq!(world.host("device").endpoint.len(), 0);
+}

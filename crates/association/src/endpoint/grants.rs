@@ -16,6 +16,10 @@ use crate::{
     Window, issued::Chain, time::millis,
 };
 
+/// What is left of a life that is too short to be planned, in milliseconds: its initiator draws a
+/// time between a quarter and a half of it.
+const LEAST_PLANNED: u64 = 60_000;
+
 impl Endpoint {
     /// The handle by which an association with this peer and session can be resumed.
     #[must_use]
@@ -109,7 +113,9 @@ impl Endpoint {
             .plan
             .get_or_insert_with(|| Box::new(RenewalPlan::default()));
         let span = life.hard().saturating_sub(now.millis());
-        Some(granted(now, plan.plan(now.millis(), span, turn)))
+        // A window is stated in whole seconds. Of a short life they would leave nothing: the end of
+        // a key would bring one refresh after the other.
+        (span >= LEAST_PLANNED).then(|| granted(now, plan.plan(now.millis(), span, turn)))
     }
 
     /// Moves the renewal window of an association, as its responder: to
