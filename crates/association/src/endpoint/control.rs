@@ -1,4 +1,3 @@
-use alloc::boxed::Box;
 use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
@@ -110,14 +109,7 @@ impl Endpoint {
             return;
         };
         if self
-            .attempt(
-                now,
-                rng,
-                to,
-                wanted,
-                Start::Inside((id, Box::new(binding))),
-                out,
-            )
+            .attempt(now, rng, to, wanted, Start::Inside((id, binding)), out)
             .is_err()
         {
             self.refresh_failed(now.millis(), id);

@@ -2,7 +2,7 @@
 //! strangers achieve who send for years. Such peers are written here, since the public interface
 //! does not let one misbehave, or wait so long.
 
-use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
+use alloc::{string::ToString, sync::Arc, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -161,7 +161,7 @@ fn refresh_by(device: &mut End, credential: Credential) {
         session: SessionLabel::default(),
     };
     let End { endpoint, rng, log } = device;
-    let inside = Some((id, Box::new(binding)));
+    let inside = Some((id, binding));
     endpoint
         .attempt(
             now(),

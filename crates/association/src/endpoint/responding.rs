@@ -301,7 +301,7 @@ impl Endpoint {
                 return;
             };
             let context = Context {
-                binding: Some(&binding),
+                binding: Some(&**binding),
                 ..self.context()
             };
             // Inside an association the sender's address is as good as proved.
@@ -314,7 +314,7 @@ impl Endpoint {
                 return;
             }
             let request = Request::receive(&context, &self.credentials, &initiate, now, rng);
-            let refreshes = Some((id, &*binding));
+            let refreshes = Some((id, &**binding));
             let answered = request
                 .and_then(|request| self.answer(now, rng, from, (claim, refreshes), request));
             if answered.is_err() {
@@ -331,10 +331,14 @@ impl Endpoint {
         let _ = self.send_control(now, id.slot, false, &control, out);
     }
 
-    /// What binds a refresh to the association inside which it runs.
-    pub(crate) fn refresh_binding(&self, id: AssociationId) -> Result<Zeroizing<[u8; 32]>, Error> {
-        let mut binding = Zeroizing::new([0; 32]);
-        self.export(id, b"refpoint/1 refresh", b"", &mut *binding)?;
+    /// What binds a refresh to the association inside which it runs: written where it stays, since
+    /// what is moved leaves a copy on the stack.
+    pub(crate) fn refresh_binding(
+        &self,
+        id: AssociationId,
+    ) -> Result<Box<Zeroizing<[u8; 32]>>, Error> {
+        let mut binding = Box::new(Zeroizing::new([0; 32]));
+        self.export(id, b"refpoint/1 refresh", b"", &mut **binding)?;
         Ok(binding)
     }
 }
