@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Claimant, CredentialId, Error, Now, SourcePrefix, TokenSubject,
+    handshake::bleached,
     issued::Chain,
     negotiation::{Agreement, Context, Request, connection_hint, public_hint},
 };
@@ -332,13 +333,13 @@ impl Endpoint {
     }
 
     /// What binds a refresh to the association inside which it runs: written where it stays, since
-    /// what is moved leaves a copy on the stack.
+    /// what is moved leaves a copy on the stack, as does what derives it.
     pub(crate) fn refresh_binding(
         &self,
         id: AssociationId,
     ) -> Result<Box<Zeroizing<[u8; 32]>>, Error> {
         let mut binding = Box::new(Zeroizing::new([0; 32]));
-        self.export(id, b"refpoint/1 refresh", b"", &mut **binding)?;
+        bleached(|| self.export(id, b"refpoint/1 refresh", b"", &mut **binding))?;
         Ok(binding)
     }
 }
