@@ -8,7 +8,9 @@ use crate::shell;
 /// says so: it gets the one that needs no `std`.
 fn bare(package: &str) -> &'static [&'static str] {
     match package {
-        "refpoint-association" | "refpoint-e2e" => &["--no-default-features", "--features", "rustcrypto"],
+        "refpoint-association" | "refpoint-e2e" => {
+            &["--no-default-features", "--features", "rustcrypto"]
+        }
         _ => &["--no-default-features"],
     }
 }
