@@ -7,11 +7,11 @@
 //! ```
 //! use refpoint_node::simulate::{Storm, Strategy};
 //!
-//! let storm = Storm::new(2_000, 200)?; // devices, handshakes a second
+//! let storm = Storm::new(10_000, 200)?; // devices, handshakes a second
 //! let planned = storm.run(Strategy::Reservations, &mut |_| {});
 //! let blind = storm.run(Strategy::Fixed, &mut |_| {});
-//! assert!(planned.p99.is_some_and(|seconds| seconds < 1.10 * 2_000.0 / 200.0));
-//! assert!(planned.attempts < blind.attempts / 2.0);
+//! assert!(planned.p99.is_some_and(|seconds| seconds < 1.10 * 10_000.0 / 200.0));
+//! assert!(planned.attempts < blind.attempts / 4.0);
 //! # Ok::<(), refpoint_association::Error>(())
 //! ```
 //!
