@@ -28,7 +28,7 @@ const BUILDS: [(&str, &[&str]); 2] = [
 const STORED: &str = "200000";
 
 /// Measures the named sections, or all; with `json`, writes one object a row there.
-pub(crate) fn run(json: Option<&Path>, only: &[String]) -> anyhow::Result<()> {
+pub(crate) fn run(json: Option<&Path>, profile: &str, only: &[String]) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for (features, sections) in BUILDS {
         let wanted = |section: &&&str| only.is_empty() || only.iter().any(|one| one == **section);
@@ -36,23 +36,22 @@ pub(crate) fn run(json: Option<&Path>, only: &[String]) -> anyhow::Result<()> {
         if sections.is_empty() {
             continue;
         }
-        let build = ["run", "--release", "--package", "xtask", "--bin", "bench"];
+        let build = ["run", "--package", "xtask", "--bin", "bench"];
         let mut bench = shell::cargo();
-        bench.args(build).args(["--features", features, "--"]);
+        bench.args(build).args(["--profile", profile]);
+        bench.args(["--features", features, "--"]);
         rows.extend(printed_rows(bench.args(sections))?);
     }
     if only.is_empty() || only.iter().any(|one| one == "store") {
-        let example = [
-            "run",
-            "--release",
-            "--package",
-            "refpoint-store",
+        let build = ["run", "--package", "refpoint-store"];
+        let mut measure = shell::cargo();
+        measure.args(build).args(["--profile", profile]);
+        rows.extend(printed_rows(measure.args([
             "--example",
             "measure",
-        ];
-        rows.extend(printed_rows(
-            shell::cargo().args(example).args(["--", STORED]),
-        )?);
+            "--",
+            STORED,
+        ]))?);
     }
     print!("{}", show(&rows));
     if let Some(file) = json {

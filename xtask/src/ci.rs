@@ -36,14 +36,13 @@ const STEPS: [Step; 15] = [
     ("doc", doc),
     ("oldest", oldest),
     ("thumb", thumb::run),
-    // The dev profile.
+    // The dev profile, in which all primitives are optimised: a release build costs ten minutes and shows no more here.
     ("test", test),
     ("package", package::run),
-    // The release profile.
     ("demo", demo),
     ("python", || interop::run(interop::Peer::Python)),
     ("acme", || interop::run(interop::Peer::Acme)),
-    // The release profile again, with the peers.
+    // With the benches' peers.
     ("bench", bench),
     // Nightly.
     ("fuzz", || fuzz::run(FUZZ_SECONDS, &[])),
@@ -99,10 +98,8 @@ fn fmt() -> anyhow::Result<()> {
 const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 fn clippy() -> anyhow::Result<()> {
-    let clippy = ["clippy", "--workspace", "--all-targets"];
-    shell::run(shell::cargo().args(clippy).args(DENY_WARNINGS))?;
-    // What tests need not build: the benches, their peers, the partner of the Python client.
-    let clippy = ["clippy", "--package", "xtask", "--all-features"];
+    // With what tests need not build, too: the benches, their peers, the partner of the Python client.
+    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
     shell::run(shell::cargo().args(clippy).args(DENY_WARNINGS))
 }
 
@@ -136,15 +133,16 @@ fn oldest() -> anyhow::Result<()> {
     shell::run(shell::cargo_of(version).args(["check", "--workspace"]))
 }
 
-/// The other command that the README names.
+/// The other command that the README names, in the profile of the tests.
 fn demo() -> anyhow::Result<()> {
-    let demo = ["run", "--release", "--bin", "refpoint", "--", "demo"];
+    let demo = ["run", "--bin", "refpoint", "--", "demo"];
     shell::run(shell::cargo().args(demo))
 }
 
 /// That it runs and prints rows; CI's machines are too noisy for numbers.
 fn bench() -> anyhow::Result<()> {
-    shell::run(shell::cargo().args(["xtask", "bench", "handshake"]))
+    let bench = ["xtask", "bench", "--profile", "dev", "handshake"];
+    shell::run(shell::cargo().args(bench))
 }
 
 /// The command that the README names.

@@ -41,6 +41,9 @@ enum Task {
         /// Also write the rows as JSON, one object a row
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// The profile to build with; only `release` gives numbers worth reading
+        #[arg(long, default_value = "release")]
+        profile: String,
         /// Only these sections
         #[arg(value_name = "SECTION")]
         sections: Vec<String>,
@@ -83,7 +86,11 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Codegen { check } => codegen::run(check),
         Task::Tidy => tidy::run(),
-        Task::Bench { json, sections } => bench::run(json.as_deref(), &sections),
+        Task::Bench {
+            json,
+            profile,
+            sections,
+        } => bench::run(json.as_deref(), &profile, &sections),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Interop { peer } => interop::run(peer),
         Task::Model(options) => model::run(&options),

@@ -88,7 +88,6 @@ pub(super) fn binary() -> anyhow::Result<PathBuf> {
     let mut build = shell::cargo();
     build.args([
         "build",
-        "--release",
         "--bin",
         "refpoint",
         "--message-format",
