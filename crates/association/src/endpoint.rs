@@ -22,6 +22,7 @@ use crate::{
     cookie::CookieKey,
 };
 
+mod addressing;
 mod admitting;
 mod association;
 mod attempt;
