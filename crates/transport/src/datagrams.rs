@@ -21,6 +21,7 @@ mod driver;
 mod outgoing;
 mod peers;
 mod persistence;
+mod renewing;
 
 pub use device_file::DeviceFile;
 pub use persistence::{DeviceStorage, HandleLog, Persistence};
@@ -113,6 +114,7 @@ enum Command {
     Reach(EntityId, SocketAddr),
     Forget(EntityId),
     Renew(EntityId),
+    RenewAll(Duration),
     Statistics(oneshot::Sender<Statistics>),
 }
 
@@ -203,6 +205,13 @@ impl Datagrams {
     /// Makes a new association inside the one with `peer`, before its time.
     pub async fn renew(&self, peer: EntityId) {
         let _ = self.commands.send(Command::Renew(peer)).await;
+    }
+
+    /// Has every association replaced by a new one inside it within about so long, evenly: what to do when keys may have
+    /// become known to others. Those that a peer has made it is told to renew, each at its own time; whoever has not in
+    /// the end is told again.
+    pub async fn renew_all(&self, within: Duration) {
+        let _ = self.commands.send(Command::RenewAll(within)).await;
     }
 
     /// The association with `peer`, if there is one. Its handle stays the same through renewals.

@@ -19,6 +19,7 @@ use super::asking::{Asking, Due};
 use super::outgoing::{Happened, Outgoing};
 use super::peers::{Peers, Way};
 use super::persistence::{DeviceStorage, HandleLog, Persistence};
+use super::renewing::Renewing;
 use super::{Command, DatagramLimits, RECORD, Up, lock};
 use crate::handler::Shared;
 use crate::{Association, Keyring, X, clock, entropy};
@@ -54,6 +55,7 @@ pub(super) struct Driver {
     device: Option<Box<dyn DeviceStorage>>,
     /// What an earlier process left and no credential here fits yet.
     left: (Vec<StoredHandle>, Vec<HeldHandle>),
+    renewing: Renewing,
 }
 
 /// The answer to a peer's request.
@@ -103,6 +105,7 @@ impl Driver {
             outgoing: Outgoing::default(),
             buffer: vec![0; 65_536],
             limits,
+            renewing: Renewing::default(),
         }
     }
 
@@ -136,6 +139,7 @@ impl Driver {
             self.endpoint.next_timeout(),
             self.asking.next_timeout(),
             self.peers.next_timeout(),
+            self.renewing.next_timeout(),
         ];
         let next = timeouts.into_iter().flatten().min();
         let wait = next.map(|next| next.saturating_sub(clock::monotonic()));
@@ -183,6 +187,8 @@ impl Driver {
         for peer in self.peers.due(now.monotonic) {
             self.connect(&peer);
         }
+        let (peers, endpoint, out) = (&self.peers, &mut self.endpoint, &mut self.outgoing);
+        self.renewing.handle_timeout(now, peers, endpoint, out);
     }
 
     fn handle_events(&mut self) {
@@ -386,6 +392,11 @@ impl Driver {
                         .endpoint
                         .renew(clock::now(), rng, id, &mut self.outgoing);
                 }
+            }
+            Command::RenewAll(within) => {
+                let (peers, endpoint) = (&self.peers, &mut self.endpoint);
+                let (now, out) = (clock::now(), &mut self.outgoing);
+                self.renewing.start(now, within, peers, endpoint, out);
             }
             Command::Statistics(answer) => drop(answer.send(self.endpoint.statistics())),
         }
