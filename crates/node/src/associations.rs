@@ -1,4 +1,5 @@
 mod answering;
+mod handles;
 mod point;
 mod transported;
 mod ways;

@@ -22,11 +22,27 @@
 //! in_flight = 64                          # requests an egress carries at once
 //! queue = 256                             # requests that may wait for a place; more are refused
 //! datagram = "1200B"                      # the largest UDP payload
+//! renewal_time = "1min"                   # over which SIGUSR1 spreads the renewal of all associations
+//!
+//! [store]                                 # optional: what outlives the process, for the listener on UDP
+//! directory = "state"                     # made if need be, for its owner only; of this node alone
+//! key_file = "/run/refpoint/handles.keys" # what opens it; absent: in the directory
+//! missing_key_file = "start-empty"        # where a reboot takes the key file on purpose; or "refuse", the default
+//! bucket = "1h"                           # after its expiry a handle can be read for so long at most
+//!
+//! [policy.x]                              # what all peers on x have; a peer's own policy wins. Also y, y-prime, z
+//! resume = ["light", "fresh"]             # the default on x; ["fresh"] elsewhere; [] is a full handshake each time
+//! resume_age = "7d"                       # after a full handshake, until another is due
 //!
 //! [[listen]]                              # where associations come in
 //! address = "0.0.0.0:7000"
-//! carriage = "tcp"                        # or "udp" (reference point x only)
+//! carriage = "tcp"
 //! points = ["y"]                          # of one kind: x, or z, or y with y-prime
+//!
+//! [[listen]]
+//! address = "0.0.0.0:7001"
+//! carriage = "udp"                        # reference point x only
+//! points = ["x"]
 //!
 //! [[peer]]                                # whom this node knows; nobody else gets an association
 //! entity = "//acme.example.com/id-in"
@@ -39,6 +55,7 @@
 //! relation = "registrar"                  # y only: what the peer is to this node
 //! suite = "aes-gcm"                       # or "chacha-poly", the default on x; the same at both ends
 //! policy = { lifetime = "12h", ratchet = "2min" }
+//!                                         # also: keepalive, bytes, messages, failed_opens, resume, resume_age
 //!
 //! [[egress]]                              # HTTP in, association out
 //! listen = "127.0.0.1:18090"
@@ -66,8 +83,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
-use refpoint_association::{Policy, Suite};
+use refpoint_association::{Modes, Policy, Suite};
 use refpoint_keys::{EntityId, Profile, ReferencePoint};
+use refpoint_store::{BucketLength, MissingKeys};
 
 use crate::http::{Authority, HttpLimits};
 
@@ -90,6 +108,8 @@ pub struct Config {
     pub log: String,
     /// Bounds on bytes, time and queues.
     pub limits: Limits,
+    /// Where what outlives the process is kept.
+    pub store: Option<Store>,
     /// Where associations come in.
     pub listen: Vec<Listen>,
     /// Whom this node knows.
@@ -114,6 +134,8 @@ pub struct Limits {
     pub queue: usize,
     /// The largest UDP payload that is sent.
     pub datagram: usize,
+    /// Over which the renewal of all associations is spread, when it is asked for before its time.
+    pub renewal_time: Duration,
 }
 
 impl Default for Limits {
@@ -124,8 +146,24 @@ impl Default for Limits {
             in_flight: 64,
             queue: 256,
             datagram: 1200,
+            renewal_time: Duration::from_secs(60),
         }
     }
+}
+
+/// Where a node keeps the handles that it issues, so that peers of its listener on UDP are back with one small
+/// exchange after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Store {
+    /// Its directory, of this node alone.
+    pub directory: PathBuf,
+    /// The file with the keys that open it, if it is not in the directory.
+    pub key_file: Option<PathBuf>,
+    /// What it means when that file is gone.
+    pub missing_keys: MissingKeys,
+    /// For how long a handle can be read after its expiry.
+    pub bucket: BucketLength,
 }
 
 /// An address at which associations come in.
@@ -197,7 +235,9 @@ pub struct Peer {
     pub subtree: Vec<EntityId>,
     /// On X, the AEs as which it may speak besides itself.
     pub aes: Vec<EntityId>,
-    /// What differs from the reference point's policy.
+    /// On X over UDP, when this node initiates: the file that brings its association back after a loss of power.
+    pub state: Option<PathBuf>,
+    /// What differs from the defaults of its reference point.
     pub policy: PolicyOverrides,
 }
 
@@ -217,6 +257,10 @@ pub struct PolicyOverrides {
     pub messages: Option<u64>,
     /// Failed opens per key after which it is refreshed.
     pub failed_opens: Option<u64>,
+    /// By which modes it is resumed.
+    pub resume: Option<Modes>,
+    /// Until how long after a full handshake.
+    pub resume_age: Option<Duration>,
 }
 
 impl PolicyOverrides {
@@ -244,7 +288,24 @@ impl PolicyOverrides {
         if let Some(failed) = self.failed_opens {
             base = base.with_failed_opens(failed)?;
         }
-        Ok(base)
+        let modes = self.resume.unwrap_or(base.resumption());
+        let age = self.resume_age.unwrap_or(base.resumption_age());
+        Ok(base.with_resumption(modes, age))
+    }
+
+    /// These values, and those of `other` where these say nothing.
+    #[must_use]
+    pub(crate) fn or(self, other: &Self) -> Self {
+        Self {
+            lifetime: self.lifetime.or(other.lifetime),
+            ratchet: self.ratchet.or(other.ratchet),
+            keepalive: self.keepalive.or(other.keepalive),
+            bytes: self.bytes.or(other.bytes),
+            messages: self.messages.or(other.messages),
+            failed_opens: self.failed_opens.or(other.failed_opens),
+            resume: self.resume.or(other.resume),
+            resume_age: self.resume_age.or(other.resume_age),
+        }
     }
 }
 

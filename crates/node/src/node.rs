@@ -85,7 +85,7 @@ impl<A: Associations> Node<A> {
     }
 
     /// Takes over peers, keys, policies, allowed originators and ingresses of `config`, without dropping
-    /// associations. Addresses, limits and the entity stay until a restart; a warning says which differ.
+    /// associations. Addresses, limits, the store and the entity stay until a restart; a warning says which differ.
     ///
     /// # Errors
     ///
@@ -115,14 +115,16 @@ impl<A: Associations> Node<A> {
         if places(&config) != places(&self.config)
             || config.listen != self.config.listen
             || config.limits != self.config.limits
+            || config.store != self.config.store
         {
-            tracing::warn!("addresses and limits change with the next restart only");
+            tracing::warn!("addresses, limits and the store change with the next restart only");
         }
         // What is in force stays in force: the rest of the new configuration counts.
         self.config = Config {
             egress: core::mem::take(&mut self.config.egress),
             listen: core::mem::take(&mut self.config.listen),
             limits: self.config.limits.clone(),
+            store: self.config.store.take(),
             ..config
         };
         tracing::info!(peers = self.config.peers.len(), "configuration reloaded");

@@ -7,7 +7,7 @@
 //! | `refpoint_ingress_requests_total` | counter | `outcome`: `answered`, `refused` | requests of peers |
 //! | `refpoint_ingress_seconds` | summary | | the local CSE's time |
 //! | `refpoint_associations` | gauge | | associations that live now, noted every second |
-//! | `refpoint_datagrams_total` | counter | `kind` | packets of X on UDP: `opened`, `handshake` (answered), `retried`, and those dropped: `malformed`, `unauthenticated`, `unopened`, `replayed`, `unknown`, `limited` |
+//! | `refpoint_datagrams_total` | counter | `kind` | packets of X on UDP: `opened`, `handshake` (answered), `retried`, `resumed` (answered), `refused` (handles that lead to nothing), and those dropped: `malformed`, `unauthenticated`, `unopened`, `replayed`, `unknown`, `limited` |
 //! | `refpoint_refused_total` | counter | `point`, `code` | requests of peers that a layer refused, by result code |
 //! | `refpoint_http_refused_total` | counter | | HTTP messages that were not well-formed, too large or too slow |
 //!

@@ -1,9 +1,12 @@
 //! What a configuration says when it is right, and what it says about itself when it is not.
 
+use core::time::Duration;
 use std::path::Path;
 
+use refpoint_association::Modes;
 use refpoint_keys::{EntityId, Profile, ReferencePoint};
 use refpoint_node::config::{Carriage, Config, Initiator, LineError, Relation};
+use refpoint_node::default_policy;
 
 const MN: &str = include_str!("../examples/mn.toml");
 const IN: &str = include_str!("../examples/in.toml");
@@ -185,6 +188,48 @@ fn what_does_not_fit_together_is_named_with_its_line() {
             "registree",
         ),
         (
+            "bucket = \"1h\"",
+            "bucket = \"90s\"",
+            "bucket",
+            "between a minute and a week",
+        ),
+        (
+            "directory = \"state\"",
+            "directory = \"state\"\nmissing_key_file = \"start-empty\"",
+            "missing_key_file",
+            "without key_file",
+        ),
+        (
+            "carriage = \"udp\"\npoints = [\"x\"]",
+            "carriage = \"tcp\"\npoints = [\"x\"]",
+            "directory",
+            "there is none",
+        ),
+        (
+            "# The CSE's requests",
+            "[[listen]]\naddress = \"127.0.0.1:18102\"\ncarriage = \"udp\"\npoints = [\"x\"]\n#",
+            "directory",
+            "one [[listen]]",
+        ),
+        (
+            "ratchet = \"2min\"",
+            "resume_age = \"30s\"",
+            "policy",
+            "too short",
+        ),
+        (
+            "ratchet = \"2min\"",
+            "resume = [\"heavy\"]",
+            "policy",
+            "\"light\" or \"fresh\"",
+        ),
+        (
+            "initiator = \"peer\"\nprofiles = [\"psk\"]",
+            "initiator = \"peer\"\nstate = \"flash\"\nprofiles = [\"psk\"]",
+            "state",
+            "only who initiates over udp",
+        ),
+        (
             "relation = \"registrar\"",
             "relation = \"registrar\"\naes = [\"//acme.example.com/SAe\"]",
             "aes",
@@ -195,6 +240,44 @@ fn what_does_not_fit_together_is_named_with_its_line() {
         assert_eq!(error.key, key, "{error}");
         assert!(error.problem.contains(says), "{error}");
     }
+}
+
+#[test]
+fn policies_of_a_reference_point_hold_for_its_peers_unless_theirs_say_otherwise() {
+    let tables =
+        "[policy.x]\nratchet = \"1min\"\nresume = [\"fresh\"]\n[policy.y]\nresume = []\n[[peer]]";
+    let mn = Config::parse(&mn_with("[[peer]]", tables), Path::new("")).expect("a configuration");
+    let sensor = id("//acme.example.com/id-mn/CSensor1");
+    let policy = |entity, point| {
+        let peer = mn.peer(entity, point).expect("a peer");
+        let policy = default_policy(point).expect("a policy");
+        peer.policy.apply(policy).expect("a policy")
+    };
+    let on_x = policy(&sensor, ReferencePoint::X);
+    assert_eq!(on_x.ratchet(), Some(Duration::from_secs(120)), "its own");
+    assert_eq!(on_x.resumption(), Modes::FRESH, "its reference point's");
+    let core = id("//acme.example.com/id-in");
+    assert_eq!(policy(&core, ReferencePoint::Y).resumption(), Modes::NONE);
+}
+
+#[test]
+fn a_state_file_is_of_one_peer() {
+    let device = |cse: &str| {
+        format!(
+            "[[peer]]\nentity = \"{cse}\"\npoint = \"x\"\ncarriage = \"udp\"\ninitiator = \"self\"\n\
+             address = \"127.0.0.1:1\"\nprofiles = [\"psk\"]\nconnection_key = \"k\"\nstate = \"flash\"\n"
+        )
+    };
+    let (one, other) = ("//acme.example.com/id-mn", "//acme.example.com/id-in");
+    let node = "[node]\nentity = \"//acme.example.com/SSensor\"\n";
+    let config = Config::parse(&format!("{node}{}", device(one)), Path::new("/var"));
+    let config = config.expect("a configuration");
+    assert_eq!(
+        config.peers[0].state.as_deref(),
+        Some(Path::new("/var/flash"))
+    );
+    let error = refused(&format!("{node}{}{}", device(one), device(other)));
+    assert_eq!((error.line, error.key.as_str()), (20, "state"), "{error}");
 }
 
 #[test]

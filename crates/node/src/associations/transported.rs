@@ -8,7 +8,8 @@ use anyhow::Context;
 use refpoint_association::CloseReason;
 use refpoint_keys::{EntityId, EntityKind, ReferencePoint};
 use refpoint_transport::{
-    Connector, DatagramLimits, Datagrams, Incoming, Keyring, Limits, Link, Server, X, Y, Z,
+    Connector, DatagramLimits, Datagrams, DeviceFile, Incoming, Keyring, Limits, Link, Persistence,
+    Server, X, Y, Z,
 };
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Associations;
 use super::answering::{Answering, Shared, UNDER_WAY};
+use super::handles::Handles;
 use super::ways::{AllWays, Routed, Transport};
 use crate::config::{Carriage, Config, Initiator, Listen, Peer, Relation};
 use crate::drain::Drain;
@@ -44,6 +46,7 @@ pub struct Transported {
     limits: Limits,
     datagram_limits: DatagramLimits,
     addresses: Vec<SocketAddr>,
+    handles: Option<Handles>,
     known: tokio::sync::Mutex<(Config, Vec<Known>)>,
     /// What ends with this value: listeners and the note-taker.
     tasks: Mutex<JoinSet<()>>,
@@ -74,11 +77,24 @@ impl Associations for Transported {
             limits: limits(config),
             datagram_limits: datagram_limits(config),
             addresses: Vec::new(),
+            handles: None,
             known: tokio::sync::Mutex::new((config.clone(), identity.peers)),
             tasks: Mutex::default(),
         };
+        let mut kept = match config.store.as_ref().map(Handles::open).transpose()? {
+            Some((handles, persistence)) => {
+                this.handles = Some(handles);
+                persistence
+            }
+            None => Persistence::default(),
+        };
         for listen in &config.listen {
-            let address = this.listen(listen, &drain).await?;
+            // The configuration has one listener on UDP at most when there is a store.
+            let kept = match listen.carriage {
+                Carriage::Udp => core::mem::take(&mut kept),
+                Carriage::Tcp => Persistence::default(),
+            };
+            let address = this.listen(listen, kept, &drain).await?;
             tracing::info!(%address, points = ?listen.points, "associations come in");
             this.addresses.push(address);
         }
@@ -167,6 +183,9 @@ impl Associations for Transported {
             sleep(LOOK).await;
         }
         note(&self.keyring);
+        if let Some(handles) = &self.handles {
+            handles.flush().await;
+        }
     }
 }
 
@@ -176,10 +195,32 @@ impl Transported {
         self.keyring.associations()
     }
 
-    async fn listen(&self, listen: &Listen, drain: &Drain) -> anyhow::Result<SocketAddr> {
+    /// Has all associations renewed within about so long, evenly: a key may have become known to others.
+    pub async fn renew_all(&self, within: Duration) {
+        let sockets = self.ways.datagrams().sockets();
+        for datagrams in sockets {
+            datagrams.renew_all(within).await;
+        }
+        let mut renewals = self.ways.renewals();
+        let pause = within / u32::try_from(renewals.len().max(1)).unwrap_or(u32::MAX);
+        self.tasks().spawn(async move {
+            while let Some(renew) = renewals.pop() {
+                renew();
+                sleep(pause).await;
+            }
+        });
+    }
+
+    async fn listen(
+        &self,
+        listen: &Listen,
+        kept: Persistence,
+        drain: &Drain,
+    ) -> anyhow::Result<SocketAddr> {
         let context = || format!("cannot listen on {}", listen.address);
         if listen.carriage == Carriage::Udp {
-            let datagrams = self.datagrams(listen.address).await.with_context(context)?;
+            let datagrams = self.datagrams(listen.address, kept).await;
+            let datagrams = datagrams.with_context(context)?;
             let address = datagrams.local_addr();
             self.ways.datagrams().listen(datagrams);
             return Ok(address);
@@ -210,19 +251,20 @@ impl Transported {
         });
     }
 
-    async fn datagrams(&self, address: SocketAddr) -> anyhow::Result<Datagrams> {
+    async fn datagrams(&self, address: SocketAddr, kept: Persistence) -> anyhow::Result<Datagrams> {
         let socket = UdpSocket::bind(address).await?;
         let handler = Answering::<X>::new(&self.shared, &[ReferencePoint::X]);
         let (config, limits) = (
             refpoint_association::Config::default(),
             self.datagram_limits,
         );
-        Ok(Datagrams::start(
+        Ok(Datagrams::start_persistent(
             socket,
             &self.keyring,
             config,
             handler,
             limits,
+            kept,
         )?)
     }
 
@@ -249,7 +291,14 @@ impl Transported {
             SocketAddr::V6(_) => (core::net::Ipv6Addr::UNSPECIFIED, 0).into(),
         };
         let context = || format!("peer {}", peer.entity);
-        let datagrams = self.datagrams(any).await.with_context(context)?;
+        let kept = match &peer.state {
+            Some(path) => {
+                let context = || format!("the state of peer {} in {}", peer.entity, path.display());
+                Persistence::default().with_device(DeviceFile::open(path).with_context(context)?)
+            }
+            None => Persistence::default(),
+        };
+        let datagrams = self.datagrams(any, kept).await.with_context(context)?;
         datagrams.reach(peer.entity.clone(), address).await;
         self.ways.datagrams().insert(peer.entity.clone(), datagrams);
         Ok(())
@@ -365,7 +414,7 @@ fn note(keyring: &Keyring) {
 
 /// What the sockets of X on UDP have seen.
 async fn count(ways: &AllWays) {
-    let mut sums = [("", 0); 9];
+    let mut sums = [("", 0); 11];
     let sockets = ways.datagrams().sockets();
     for datagrams in sockets {
         let seen = datagrams.statistics().await;
@@ -373,6 +422,8 @@ async fn count(ways: &AllWays) {
             ("opened", seen.opened),
             ("handshake", seen.answered),
             ("retried", seen.retried),
+            ("resumed", seen.resumed),
+            ("refused", seen.refused),
             ("malformed", seen.malformed),
             ("unauthenticated", seen.unauthenticated),
             ("unopened", seen.unopened),

@@ -73,6 +73,15 @@ impl<S: Point> Ways<S> {
         self.made.drain().for_each(|(_, link)| link.close());
     }
 
+    /// Every link, whoever made its association.
+    fn links(&self) -> Vec<Link<S>> {
+        let taken = self.taken.iter().flat_map(|links| {
+            let peers = links.peers();
+            peers.into_iter().filter_map(|peer| links.find(&peer))
+        });
+        self.made.values().cloned().chain(taken).collect()
+    }
+
     /// The link over which to ask: one that is up, whoever made it, or else the one that this node is making.
     fn find(&self, to: &To) -> Option<Link<S>> {
         let made = self.made.get(to);
@@ -130,6 +139,18 @@ impl AllWays {
         self.datagrams
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For each link what renews its association.
+    pub(super) fn renewals(&self) -> Vec<Box<dyn FnOnce() + Send>> {
+        fn of<S: Routed>(all: &AllWays) -> impl Iterator<Item = Box<dyn FnOnce() + Send>> {
+            let links = S::ways(all).links().into_iter();
+            links.map(|link| -> Box<dyn FnOnce() + Send> { Box::new(move || link.renew()) })
+        }
+        of::<X>(self)
+            .chain(of::<Y>(self))
+            .chain(of::<Z>(self))
+            .collect()
     }
 }
 

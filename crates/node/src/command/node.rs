@@ -13,7 +13,8 @@ use super::Carriage;
 /// Run a node beside a CSE or an AE.
 ///
 /// SIGTERM and SIGINT stop it: requests under way are finished within the drain time, a second signal cuts them off.
-/// SIGHUP reloads peers, keys, policies, allowed originators and ingresses without dropping associations.
+/// SIGUSR1 has all associations renewed before their time, spread over limits.renewal_time: for when a key may have
+/// become known to others. SIGHUP reloads peers, keys, policies, allowed originators and ingresses without dropping associations.
 #[derive(Debug, Args)]
 pub(crate) struct Node {
     /// The configuration in TOML. The documentation of refpoint_node::config lists every key; examples are in
@@ -51,8 +52,10 @@ impl Node {
             Metrics::install()?.serve(address, drain).await?;
         }
         let mut reload = signal(SignalKind::hangup())?;
+        let mut renew = signal(SignalKind::user_defined1())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let renewal_time = config.limits.renewal_time;
         let mut node = refpoint_node::Node::<Carriage>::start(config).await?;
         loop {
             tokio::select! {
@@ -64,6 +67,10 @@ impl Node {
                     if let Err(error) = outcome {
                         tracing::error!(error = format!("{error:#}"), "configuration not reloaded");
                     }
+                }
+                _ = renew.recv() => {
+                    tracing::info!(within = ?renewal_time, "all associations are renewed");
+                    node.associations().renew_all(renewal_time).await;
                 }
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,

@@ -1,6 +1,7 @@
 //! What a configuration means: references between its tables, and what a reference point demands.
 
 mod peer;
+mod policy;
 
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -8,11 +9,13 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use refpoint_keys::ReferencePoint;
+use refpoint_store::{BucketLength, MissingKeys};
+use toml::Spanned;
 
 use super::error::LineError;
 use super::file;
 use super::read::Parsed;
-use super::{Carriage, Config, Egress, Ingress, Limits, Listen, Peer};
+use super::{Carriage, Config, Egress, Ingress, Limits, Listen, Peer, Store};
 
 type Checked<T> = Result<T, LineError>;
 
@@ -29,10 +32,18 @@ impl<'a> Check<'a> {
     pub(super) fn config(&self, file: file::File) -> Checked<Config> {
         let entity = file.node.entity.0;
         let has_static_key = file.node.static_key.is_some();
+        let policies = self.policies(file.policy)?;
         let mut peers: Vec<Peer> = Vec::new();
+        let mut states = HashSet::new();
         for peer in file.peer {
             let at = peer.entity.span();
-            let peer = self.peer(peer, &entity, has_static_key)?;
+            let state_at = peer.state.as_ref().map(Spanned::span);
+            let peer = self.peer(peer, &entity, has_static_key, &policies)?;
+            if let (Some(at), Some(state)) = (state_at, &peer.state)
+                && !states.insert(state.clone())
+            {
+                return self.refuse(at, "another peer has this state file already");
+            }
             if peers
                 .iter()
                 .any(|other| other.entity == peer.entity && other.point == peer.point)
@@ -43,6 +54,7 @@ impl<'a> Check<'a> {
             peers.push(peer);
         }
         let limits = self.limits(file.limits)?;
+        let store = file.store.map(|store| self.store(store, &file.listen));
         // Port 0 is chosen by the operating system, anew each time.
         let mut addresses = HashSet::new();
         let mut is_free = |address: SocketAddr, carriage| {
@@ -85,10 +97,53 @@ impl<'a> Check<'a> {
             metrics,
             log: file.node.log.unwrap_or_else(|| "info".to_owned()),
             limits,
+            store: store.transpose()?,
             listen,
             peers,
             egress,
             ingress: self.ingress(file.ingress)?,
+        })
+    }
+
+    fn store(&self, table: file::Store, listen: &[file::Listen]) -> Checked<Store> {
+        let at = table.directory.span();
+        let on_udp = |listen: &&file::Listen| listen.carriage.0 == Carriage::Udp;
+        match listen.iter().filter(on_udp).count() {
+            1 => {}
+            0 => {
+                return self.refuse(
+                    at,
+                    "a store is for a [[listen]] with carriage = \"udp\", and there is none",
+                );
+            }
+            _ => {
+                return self.refuse(
+                    at,
+                    "a store is for one [[listen]] with carriage = \"udp\": listen on [::] for IPv4 and IPv6",
+                );
+            }
+        }
+        if let (None, Some(missing)) = (&table.key_file, &table.missing_key_file)
+            && missing.get_ref().0 == MissingKeys::StartEmpty
+        {
+            return self.refuse(
+                missing.span(),
+                "without key_file the keys go when the directory goes: write \"refuse\"",
+            );
+        }
+        let bucket = match table.bucket {
+            None => BucketLength::default(),
+            Some(bucket) => match BucketLength::new(bucket.get_ref().0) {
+                Ok(length) => length,
+                Err(error) => return self.refuse(bucket.span(), error.to_string()),
+            },
+        };
+        let missing_keys = table.missing_key_file.map(|missing| missing.into_inner().0);
+        Ok(Store {
+            directory: self.path(table.directory.into_inner()),
+            key_file: table.key_file.map(|path| self.path(path)),
+            missing_keys: missing_keys.unwrap_or(MissingKeys::Refuse),
+            bucket,
         })
     }
 
@@ -226,6 +281,7 @@ impl<'a> Check<'a> {
             (table.connect_time, &mut limits.http.connect_time),
             (table.answer_time, &mut limits.http.answer_time),
             (table.exchange_time, &mut limits.exchange_time),
+            (table.renewal_time, &mut limits.renewal_time),
         ];
         for (time, limit) in times {
             *limit = time.map_or(*limit, |Parsed(time)| time);

@@ -4,8 +4,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use refpoint_association::Suite;
+use refpoint_association::{Mode, Suite};
 use refpoint_keys::{EntityId, Profile, ReferencePoint};
+use refpoint_store::MissingKeys;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -19,6 +20,9 @@ pub(super) struct File {
     pub(super) node: Node,
     #[serde(default)]
     pub(super) limits: Limits,
+    pub(super) store: Option<Store>,
+    #[serde(default)]
+    pub(super) policy: Policies,
     #[serde(default)]
     pub(super) listen: Vec<Listen>,
     #[serde(default)]
@@ -55,6 +59,29 @@ pub(super) struct Limits {
     pub(super) in_flight: Option<Spanned<usize>>,
     pub(super) queue: Option<usize>,
     pub(super) datagram: Option<Spanned<Parsed<Size>>>,
+    pub(super) renewal_time: Option<Parsed<Duration>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) directory: Spanned<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) missing_key_file: Option<Spanned<Parsed<MissingKeys>>>,
+    pub(super) bucket: Option<Spanned<Parsed<Duration>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Policies {
+    #[serde(default)]
+    pub(super) x: Policy,
+    #[serde(default)]
+    pub(super) y: Policy,
+    #[serde(default)]
+    pub(super) y_prime: Policy,
+    #[serde(default)]
+    pub(super) z: Policy,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,6 +107,7 @@ pub(super) struct Peer {
     pub(super) relation: Option<Spanned<Parsed<Relation>>>,
     pub(super) subtree: Option<Spanned<Vec<Spanned<Parsed<EntityId>>>>>,
     pub(super) aes: Option<Spanned<Vec<Spanned<Parsed<EntityId>>>>>,
+    pub(super) state: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) policy: Policy,
 }
@@ -93,6 +121,8 @@ pub(super) struct Policy {
     pub(super) bytes: Option<Spanned<Parsed<Size>>>,
     pub(super) messages: Option<Spanned<u64>>,
     pub(super) failed_opens: Option<Spanned<u64>>,
+    pub(super) resume: Option<Vec<Parsed<Mode>>>,
+    pub(super) resume_age: Option<Spanned<Parsed<Duration>>>,
 }
 
 #[derive(Debug, Deserialize)]

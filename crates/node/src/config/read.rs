@@ -3,8 +3,9 @@ use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use refpoint_association::Suite;
+use refpoint_association::{Mode, Suite};
 use refpoint_keys::{EntityId, Profile, ReferencePoint};
+use refpoint_store::MissingKeys;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::{Carriage, Initiator, Relation};
@@ -96,6 +97,8 @@ macro_rules! words {
 words!(Profile, "\"psk\", \"pinned\" or \"known\"",
     "psk" => Self::Psk, "pinned" => Self::Pinned, "known" => Self::Known);
 words!(Suite, "\"chacha-poly\" or \"aes-gcm\"", "chacha-poly" => Self::ChaChaPoly, "aes-gcm" => Self::AesGcm);
+words!(Mode, "\"light\" or \"fresh\"", "light" => Self::Light, "fresh" => Self::Fresh);
+words!(MissingKeys, "\"refuse\" or \"start-empty\"", "refuse" => Self::Refuse, "start-empty" => Self::StartEmpty);
 words!(Carriage, "\"tcp\" or \"udp\"", "tcp" => Self::Tcp, "udp" => Self::Udp);
 words!(Initiator, "\"self\", \"peer\" or \"either\"",
     "self" => Self::Local, "peer" => Self::Peer, "either" => Self::Either);

@@ -9,11 +9,9 @@ use toml::Spanned;
 
 use super::super::file;
 use super::super::read::Parsed;
-use super::super::{Carriage, Initiator, Peer, PolicyOverrides, Relation};
+use super::super::{Carriage, Initiator, Peer, Relation};
+use super::policy::PointPolicies;
 use super::{Check, Checked};
-
-/// Rule R5: with fewer, who can inject packets could force refreshes.
-const FAILED_OPENS: u64 = 1 << 30;
 
 impl Check<'_> {
     pub(super) fn peer(
@@ -21,6 +19,7 @@ impl Check<'_> {
         table: file::Peer,
         local: &EntityId,
         has_static_key: bool,
+        policies: &PointPolicies,
     ) -> Checked<Peer> {
         let (at, entity) = (table.entity.span(), table.entity.into_inner().0);
         let (point_at, point) = (table.point.span(), table.point.into_inner().0);
@@ -89,6 +88,15 @@ impl Check<'_> {
         };
         let subtree = self.subtree(table.subtree, relation, local)?;
         let aes = self.aes(table.aes, point)?;
+        let state = match table.state {
+            Some(state) if carriage != Carriage::Udp || initiator == Initiator::Peer => {
+                return self.refuse(
+                    state.span(),
+                    "only who initiates over udp has a state file: a listener has a [store]",
+                );
+            }
+            state => state.map(|path| self.path(path.into_inner())),
+        };
         Ok(Peer {
             entity,
             point,
@@ -104,7 +112,8 @@ impl Check<'_> {
             relation,
             subtree,
             aes,
-            policy: self.policy(table.policy)?,
+            state,
+            policy: self.policy(table.policy)?.or(policies.of(point)),
         })
     }
 
@@ -170,42 +179,6 @@ impl Check<'_> {
             }
         }
         Ok(())
-    }
-
-    fn policy(&self, table: file::Policy) -> Checked<PolicyOverrides> {
-        let mut policy = PolicyOverrides::default();
-        let times = [
-            (table.lifetime, &mut policy.lifetime, 10),
-            (table.ratchet, &mut policy.ratchet, 2),
-            (table.keepalive, &mut policy.keepalive, 1),
-        ];
-        for (time, place, least) in times {
-            let Some(time) = time else { continue };
-            if time.get_ref().0.as_secs() < least {
-                return self.refuse(time.span(), format!("too short: write at least {least}s"));
-            }
-            *place = Some(time.into_inner().0);
-        }
-        let size = table.bytes.map(|size| (size.span(), size.into_inner().0.0));
-        let count =
-            |count: Option<Spanned<u64>>| count.map(|count| (count.span(), count.into_inner()));
-        let numbers = [
-            (size, &mut policy.bytes, 1 << 16),
-            (count(table.messages), &mut policy.messages, 16),
-            (
-                count(table.failed_opens),
-                &mut policy.failed_opens,
-                FAILED_OPENS,
-            ),
-        ];
-        for (number, place, least) in numbers {
-            let Some((at, number)) = number else { continue };
-            if number < least {
-                return self.refuse(at, format!("too few: write at least {least}"));
-            }
-            *place = Some(number);
-        }
-        Ok(policy)
     }
 }
 
