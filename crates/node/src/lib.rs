@@ -57,6 +57,7 @@ pub mod config;
 pub mod demo;
 mod drain;
 mod egress;
+mod entropy;
 pub mod http;
 mod identity;
 mod inbound;

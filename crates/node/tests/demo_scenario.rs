@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use refpoint_keys::{EntityId, ReferencePoint};
 use refpoint_node::config::Config;
-use refpoint_node::demo::{World, demonstrate, play};
+use refpoint_node::demo::{Stage, World, demonstrate, play};
 use refpoint_node::pcap::PcapReader;
 use refpoint_node::{Associations, Carrier, Drain, Identity, Inbound, Transported};
 use refpoint_primitive::{Failure, Originator, RequestMessage, ResponseMessage};
@@ -24,6 +24,15 @@ impl Place {
         let path = std::env::temp_dir().join(format!("refpoint-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a directory");
         Self(path)
+    }
+
+    fn stage(&self) -> Stage {
+        Stage {
+            captures: self.0.clone(),
+            html: self.0.join("demo.html"),
+            program: env!("CARGO_BIN_EXE_refpoint").into(),
+            devices: 40,
+        }
     }
 }
 
@@ -158,11 +167,16 @@ async fn among_nodes_the_same_steps_succeed_and_the_stranger_does_not() {
 async fn with_real_associations_everything_is_shown() {
     let place = Place::new("demo-real");
     let mut report = Vec::new();
-    let shown = demonstrate::<Transported>(&place.0, &mut report)
+    let shown = demonstrate::<Transported>(&place.stage(), &mut report)
         .await
         .expect("both runs");
     let report = String::from_utf8(report).expect("text");
     assert!(shown, "{report}");
+    let page = std::fs::read_to_string(place.stage().html).expect("a page");
+    for plot in ["Devices that are back", "Renewals", "Readings acknowledged"] {
+        assert!(page.contains(plot), "{plot}");
+    }
+    assert!(!page.contains("://"), "it needs nothing but itself");
     assert!(
         report.contains("4106") && report.contains("4107"),
         "{report}"
@@ -175,7 +189,7 @@ async fn the_report_says_no_when_the_links_of_the_second_run_stay_silent() {
     let place = Place::new("demo-report");
     let mut report = Vec::new();
     // The stand-in uses no sockets between nodes: a tap that saw nothing proves nothing.
-    let shown = demonstrate::<InProcess>(&place.0, &mut report)
+    let shown = demonstrate::<InProcess>(&place.stage(), &mut report)
         .await
         .expect("both runs");
     let report = String::from_utf8(report).expect("text");

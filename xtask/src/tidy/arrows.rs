@@ -37,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "x",
             "y",
             "z",
+            "e2e",
             "transport",
             "store",
         ],

@@ -134,6 +134,11 @@ impl Cse {
         lock(&self.seen).clone()
     }
 
+    /// Whether there is a resource at this path.
+    pub fn holds(&self, path: &str) -> bool {
+        lock(&self.tree).at(path).is_some()
+    }
+
     async fn serve(self: &Arc<Self>, request: &Request, carried: &HttpRequest) -> Response {
         match self.route(carried.to()) {
             route::Route::Away(next) => self.forward(&next, request, carried).await,

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::world::World;
 
 /// Nothing in the demo takes as long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

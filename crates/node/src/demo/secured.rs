@@ -3,18 +3,17 @@
 use core::fmt::Write;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use refpoint_association::{Backend, StaticKey};
 use refpoint_keys::{ConnectionKey, EntityId, KeyId, ReferencePoint, UtcTime, Validity};
-use zeroize::Zeroizing;
 
+use super::temporary::{TemporaryDirectory, random};
 use super::world::{
     CORE, GATEWAY, NETWORK, PARTNER, Places, ROGUE, SENSOR, STRANGER, Stop, VISITOR, Ways, World,
-    links, url,
+    capture, links, url,
 };
 use crate::associations::Associations;
 use crate::config::Config;
@@ -33,7 +32,7 @@ impl World {
     /// The world with associations: nodes of `A` beside everybody, tapped between the nodes.
     ///
     /// Keys are made anew for each run, in a directory that goes with the world. The captures are written to
-    /// `directory` as `secured-x.pcap` and so on.
+    /// `directory` as `secured-x.pcap` and so on, and what goes in and out of the gateway's CSE as `inside-gateway.pcap`.
     ///
     /// # Errors
     ///
@@ -85,8 +84,12 @@ impl World {
         let core = core.start::<A>().await?;
         let tap_y = Tap::tcp(core.listen()?, Arc::clone(&y.capture)).await?;
 
+        // Everything that the gateway's CSE gets and sends passes these taps, in clear.
+        let inside = capture(marker, &directory.join("inside-gateway.pcap"))?;
+        let inside = Arc::new(inside);
+        let into_gateway = Tap::tcp(places.gateway.1, Arc::clone(&inside)).await?;
         let gateway = keys
-            .node(GATEWAY, places.gateway.1)
+            .node(GATEWAY, into_gateway.address())
             .listen("udp", "x")
             .peer(
                 CORE,
@@ -101,6 +104,8 @@ impl World {
             .egress(SENSOR);
         let gateway = gateway.start::<A>().await?;
         let tap_x = Tap::udp(gateway.listen()?, Arc::clone(&x.capture)).await?;
+        let to_core = Tap::tcp(gateway.egress_address(0)?, Arc::clone(&inside)).await?;
+        let to_sensor = Tap::tcp(gateway.egress_address(1)?, Arc::clone(&inside)).await?;
 
         let device = |entity, key| {
             let peer = "carriage = \"udp\"\n";
@@ -124,8 +129,8 @@ impl World {
 
         let ways = Ways {
             sensor_to_gateway: sensor.egress(0)?,
-            gateway_to_sensor: gateway.egress(1)?,
-            gateway_to_core: gateway.egress(0)?,
+            gateway_to_sensor: url(to_sensor.address())?,
+            gateway_to_core: url(to_core.address())?,
             core_to_gateway: core.egress(0)?,
             core_to_network: core.egress(1)?,
             network_to_core: network.egress(0)?,
@@ -142,9 +147,13 @@ impl World {
             .into_iter()
             .map(|node| -> Stop { Box::pin(node.0.stop()) })
             .collect();
-        let running: Vec<Box<dyn core::any::Any + Send>> =
-            vec![Box::new((tap_x, tap_y, tap_partner, tap_z, keys))];
-        places.people(ways, vec![x, y, y_prime, z], nodes, running)
+        let running: Vec<Box<dyn core::any::Any + Send>> = vec![
+            Box::new((tap_x, tap_y, tap_partner, tap_z, keys)),
+            Box::new((into_gateway, to_core, to_sensor)),
+        ];
+        let mut world = places.people(ways, vec![x, y, y_prime, z], nodes, running)?;
+        world.inside = Some(inside);
+        Ok(world)
     }
 }
 
@@ -162,11 +171,12 @@ impl<A: Associations> Started<A> {
     }
 
     fn egress(&self, number: usize) -> anyhow::Result<crate::http::Authority> {
-        url(self
-            .0
-            .egress_addresses()
-            .nth(number)
-            .context("the node has no such egress")?)
+        url(self.egress_address(number)?)
+    }
+
+    fn egress_address(&self, number: usize) -> anyhow::Result<SocketAddr> {
+        let address = self.0.egress_addresses().nth(number);
+        address.context("the node has no such egress")
     }
 }
 
@@ -231,7 +241,7 @@ impl Draft<'_> {
             self.text, self.tables, self.server, self.points
         );
         Ok(Started(
-            Node::start(Config::parse(&text, &self.keys.directory)?).await?,
+            Node::start(Config::parse(&text, self.keys.directory.path())?).await?,
         ))
     }
 }
@@ -242,22 +252,14 @@ const STATIC: [&str; 5] = [GATEWAY, CORE, PARTNER, ROGUE, STRANGER];
 /// The keys of the demo, in files as a node wants them.
 #[derive(Debug)]
 struct Keys {
-    directory: PathBuf,
+    directory: TemporaryDirectory,
 }
 
 impl Keys {
     fn make() -> anyhow::Result<Self> {
-        let name = format!(
-            "refpoint-demo-{}-{}",
-            std::process::id(),
-            hex::encode(random::<8>()?.as_slice())
-        );
         let keys = Self {
-            directory: std::env::temp_dir().join(name),
+            directory: TemporaryDirectory::make("demo")?,
         };
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&keys.directory)?;
         for entity in STATIC {
             keys.static_key(entity)?;
         }
@@ -300,12 +302,12 @@ impl Keys {
             entity: id.clone(),
             key: *public.as_bytes(),
         }
-        .create(&self.directory.join(format!("{name}.public")))?;
+        .create(&self.directory.path().join(format!("{name}.public")))?;
         KeyFile::Static {
             entity: id,
             key: StaticSecret::new(*secret),
         }
-        .create(&self.directory.join(format!("{name}.static")))?;
+        .create(&self.directory.path().join(format!("{name}.static")))?;
         Ok(())
     }
 
@@ -320,23 +322,11 @@ impl Keys {
         let (a, b) = (EntityId::parse(a)?, EntityId::parse(b)?);
         let id = KeyId::new(random::<4>()?.as_slice())?;
         let key = ConnectionKey::from_bytes(*random()?, id, point, &a, &b, validity)?;
-        KeyFile::Connection(key).create(&self.directory.join(name))?;
+        KeyFile::Connection(key).create(&self.directory.path().join(name))?;
         Ok(())
-    }
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
 fn file_name(entity: &str) -> &str {
     entity.rsplit('/').next().unwrap_or(entity)
-}
-
-fn random<const N: usize>() -> anyhow::Result<Zeroizing<[u8; N]>> {
-    let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(bytes.as_mut_slice()).context("no randomness from the operating system")?;
-    Ok(bytes)
 }

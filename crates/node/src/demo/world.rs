@@ -28,6 +28,8 @@ use crate::tap::{Capture, Tap};
 pub(super) const SENSOR: &str = "//sp.example.com/id-mn/CSensor1";
 pub(super) const GATEWAY: &str = "//sp.example.com/id-mn";
 pub(super) const CORE: &str = "//sp.example.com/id-in";
+/// An AE at the core.
+pub(super) const OPERATOR: &str = "//sp.example.com/id-in/COperator";
 pub(super) const NETWORK: &str = "//op.example.com/nse-scef";
 /// The core of another service provider.
 pub(super) const PARTNER: &str = "//partner.example.net/id-pin";
@@ -44,6 +46,8 @@ pub struct World {
     pub sensor: Arc<Ae>,
     /// An AE at the core.
     pub operator: Arc<Ae>,
+    /// Somebody inside the gateway, who sends as the sensor where the gateway's CSE sends.
+    pub inside_gateway: Arc<Ae>,
     /// Somebody who can reach the core and claims to be the gateway: among nodes one that the core knows, as itself.
     pub insider: Arc<Ae>,
     /// The same, but one whom the core does not know at all.
@@ -66,6 +70,8 @@ pub struct World {
     pub sensor_url: String,
     /// The links.
     pub links: Vec<Link>,
+    /// Among nodes, what goes in and out of the gateway's CSE, where associations end.
+    pub inside: Option<Arc<Capture>>,
     /// The nodes, if there are any.
     pub(super) nodes: Vec<Stop>,
     /// What must live as long as the world.
@@ -194,6 +200,7 @@ impl Places {
     ) -> anyhow::Result<World> {
         let limits = HttpLimits::default;
         let sensor = Ae::new("CSensor1", ways.sensor_to_gateway, limits());
+        let inside_gateway = Ae::new("/id-mn/CSensor1", ways.gateway_to_core.clone(), limits());
         let operator = Ae::new("COperator", url(self.core.1)?, limits());
         let insider = Ae::new("/id-mn", ways.insider_to_core, limits());
         let stranger = Ae::new("/id-mn", ways.stranger_to_core, limits());
@@ -239,6 +246,7 @@ impl Places {
         Ok(World {
             sensor,
             operator,
+            inside_gateway,
             insider,
             stranger,
             foreigner,
@@ -250,6 +258,7 @@ impl Places {
             core,
             sensor_url: ways.gateway_to_sensor.to_string(),
             links,
+            inside: None,
             nodes,
             _running: running,
         })
@@ -267,11 +276,10 @@ fn serve(place: &mut Option<Server>, handler: impl Handler) -> anyhow::Result<Dr
 pub(super) fn links(marker: &str, directory: &Path, run: &str) -> anyhow::Result<[Link; 4]> {
     let link = |name: &'static str, file: &str| -> anyhow::Result<Link> {
         let path = directory.join(format!("{run}-{file}.pcap"));
-        let file = File::create(&path).with_context(|| path.display().to_string())?;
-        let capture = Capture::new(marker.as_bytes(), Box::new(BufWriter::new(file)))?;
+        let capture = Arc::new(capture(marker, &path)?);
         Ok(Link {
             name,
-            capture: Arc::new(capture),
+            capture,
             path,
         })
     };
@@ -281,6 +289,15 @@ pub(super) fn links(marker: &str, directory: &Path, run: &str) -> anyhow::Result
         link("Y'", "y-prime")?,
         link("Z", "z")?,
     ])
+}
+
+/// A capture that is written to `path`.
+pub(super) fn capture(marker: &str, path: &Path) -> anyhow::Result<Capture> {
+    let file = File::create(path).with_context(|| path.display().to_string())?;
+    Ok(Capture::new(
+        marker.as_bytes(),
+        Box::new(BufWriter::new(file)),
+    )?)
 }
 
 /// The domain of an entity's service provider.

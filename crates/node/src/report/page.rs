@@ -22,9 +22,10 @@ enum Block {
     Table(Table),
 }
 
-/// Rows of text below column heads; all columns but the first are numbers.
+/// Rows of text below column heads; all columns but the first are numbers, unless all are sentences.
 #[derive(Debug, Clone)]
 pub struct Table {
+    sentences: bool,
     head: Vec<String>,
     rows: Vec<(bool, Vec<String>)>,
 }
@@ -115,9 +116,17 @@ impl Table {
     #[must_use]
     pub fn new<'a>(head: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
+            sentences: false,
             head: head.into_iter().map(Into::into).collect(),
             rows: Vec::new(),
         }
+    }
+
+    /// Lets all columns be sentences, which are broken into lines.
+    #[must_use]
+    pub const fn of_sentences(mut self) -> Self {
+        self.sentences = true;
+        self
     }
 
     /// Adds a row.
@@ -144,8 +153,13 @@ impl Table {
             format!("<tr{class}>{}</tr>\n", cells("td", texts))
         };
         let (head, rows) = (cells("th", &self.head), self.rows.iter().map(row));
+        let class = if self.sentences {
+            " class=\"sentences\""
+        } else {
+            ""
+        };
         format!(
-            "<div class=\"wide\"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{}</tbody>\n</table></div>\n",
+            "<div class=\"wide\"><table{class}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{}</tbody>\n</table></div>\n",
             rows.collect::<String>()
         )
     }
@@ -182,5 +196,6 @@ table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums;f
 th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th{color:var(--faint);font-weight:600}
 th:first-child,td:first-child{text-align:left}
+table.sentences th,table.sentences td{text-align:left;white-space:normal;vertical-align:top}
 tr.strong td{font-weight:700}
 ";

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use refpoint_primitive::{ResourceType, ResultCode};
 use serde_json::{Map, Value};
@@ -10,6 +10,8 @@ use super::attributes::{may_hold, prefix, strings};
 pub(super) struct Tree {
     base: String,
     resources: BTreeMap<String, Resource>,
+    /// The paths of those that are subscriptions.
+    subscriptions: BTreeSet<String>,
     created: u64,
 }
 
@@ -36,6 +38,7 @@ impl Tree {
         Self {
             base: base.to_owned(),
             resources: BTreeMap::from([(base.to_owned(), root)]),
+            subscriptions: BTreeSet::new(),
             created: 0,
         }
     }
@@ -118,6 +121,9 @@ impl Tree {
             attributes.insert(key.to_owned(), value);
         }
         self.created = number;
+        if kind == ResourceType::SUBSCRIPTION {
+            self.subscriptions.insert(path.clone());
+        }
         let resource = Resource {
             path: path.clone(),
             kind,
@@ -134,15 +140,18 @@ impl Tree {
             return Err(ResultCode::OPERATION_NOT_ALLOWED);
         }
         let below = format!("{path}/");
-        self.resources
-            .retain(|other, _| other != path && !other.starts_with(&below));
+        let stays = |other: &String| other != path && !other.starts_with(&below);
+        self.resources.retain(|other, _| stays(other));
+        self.subscriptions.retain(stays);
         Ok(())
     }
 
     /// The notification targets of the subscriptions to `path`.
     pub(super) fn subscribers(&self, path: &str) -> Vec<(String, Vec<String>)> {
-        self.children(path)
-            .filter(|child| child.kind == ResourceType::SUBSCRIPTION)
+        self.subscriptions
+            .iter()
+            .filter(|subscription| is_child(path, subscription))
+            .filter_map(|subscription| self.resources.get(subscription))
             .map(|subscription| {
                 (
                     subscription.path.clone(),
@@ -169,12 +178,15 @@ impl Tree {
     }
 
     fn children<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Resource> {
-        self.resources.values().filter(move |resource| {
-            resource
-                .path
-                .strip_prefix(path)
-                .and_then(|rest| rest.strip_prefix('/'))
-                .is_some_and(|name| !name.contains('/'))
-        })
+        self.resources
+            .values()
+            .filter(move |resource| is_child(path, &resource.path))
     }
+}
+
+/// Whether the resource at `path` lies directly below `parent`.
+fn is_child(parent: &str, path: &str) -> bool {
+    path.strip_prefix(parent)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .is_some_and(|name| !name.contains('/'))
 }
