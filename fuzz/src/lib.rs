@@ -31,7 +31,7 @@ mod z;
 
 pub use association::{
     association_endpoint, association_handshake, association_record, association_resumption,
-    association_stored, association_stream,
+    association_stored, association_stream, association_stream_resumption,
 };
 pub use e2e::{e2e_decode, e2e_object, e2e_session};
 pub use input::Input;
@@ -59,6 +59,10 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("association_resumption", association_resumption),
     ("association_stored", association_stored),
     ("association_stream", association_stream),
+    (
+        "association_stream_resumption",
+        association_stream_resumption,
+    ),
     ("e2e_decode", e2e_decode),
     ("e2e_object", e2e_object),
     ("e2e_session", e2e_session),

@@ -53,7 +53,12 @@ impl Backoff {
 pub(crate) fn below(bound: u64, rng: &mut dyn CryptoRng) -> u64 {
     let mut random = [0; 8];
     rng.fill_bytes(&mut random);
-    let product = u128::from(u64::from_be_bytes(random)) * u128::from(bound);
+    share(bound, u64::from_be_bytes(random))
+}
+
+/// `part` of 2^64 of `whole`: below it, or 0.
+pub(crate) fn share(whole: u64, part: u64) -> u64 {
+    let product = u128::from(part) * u128::from(whole);
     u64::try_from(product >> 64).unwrap_or(u64::MAX)
 }
 

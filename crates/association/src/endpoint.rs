@@ -4,8 +4,7 @@ use alloc::{boxed::Box, collections::BTreeMap, collections::BTreeSet, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use rand_core::CryptoRng;
-use refpoint_wire::{Packet, PacketHash, Refuse, SessionLabel};
-use sha2::{Digest, Sha256};
+use refpoint_wire::{Packet, Refuse, SessionLabel};
 use zeroize::ZeroizeOnDrop;
 
 use self::{
@@ -20,6 +19,7 @@ use crate::{
     bucket::Bucket,
     contexts::{Contexts, Owner},
     cookie::CookieKey,
+    negotiation::packet_hash,
 };
 
 mod addressing;
@@ -466,9 +466,4 @@ fn draw(rng: &mut dyn CryptoRng) -> [u8; 32] {
     let mut bytes = [0; 32];
     rng.fill_bytes(&mut bytes);
     bytes
-}
-
-fn packet_hash(packet: &[u8]) -> PacketHash {
-    let hash = Sha256::digest(packet);
-    PacketHash(*hash.first_chunk().expect("32 bytes hold 8"))
 }

@@ -31,8 +31,8 @@ pub enum Error {
     /// The peer speaks other versions only.
     #[error("the peer speaks other versions of the protocol only")]
     Version,
-    /// The peer does not know this handle (any more).
-    #[error("the peer cannot redeem the handle: it is unknown, used, expired or revoked there")]
+    /// Whoever issued this handle does not know it (any more).
+    #[error("the handle is not redeemed: it is unknown, used, expired or revoked at its issuer")]
     Handle,
     /// The peer closed the association.
     #[error("the peer closed the association: {0:?}")]

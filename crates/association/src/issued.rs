@@ -139,6 +139,11 @@ impl IssuedHandles {
         self.key.issuer
     }
 
+    /// Whether it never holds any.
+    pub(crate) const fn is_off(&self) -> bool {
+        self.limit == 0
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

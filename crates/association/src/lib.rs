@@ -88,6 +88,7 @@ mod credential;
 mod endpoint;
 mod epoch;
 mod error;
+mod grants;
 mod handshake;
 mod held;
 mod issued;
@@ -123,6 +124,7 @@ pub use endpoint::{
     AssociationId, AttemptId, Config, Endpoint, Event, Outbox, ResponderKeys, Statistics,
 };
 pub use error::Error;
+pub use grants::Grants;
 pub use held::HeldHandle;
 pub use issued::{HandleChange, IssuedHandles, StoredHandle};
 pub use letters::{
@@ -139,7 +141,7 @@ pub use renewal::{RenewalPlan, Turn, Window};
 pub use slot_token::{SlotTokenKey, TokenSubject};
 pub use static_key::{PublicKey, StaticKey};
 pub use stream::{
-    Due, MAX_STREAM_PAYLOAD, Opened, STREAM_HEADROOM, STREAM_TAILROOM, StreamInitiator,
-    StreamResponder, StreamSession,
+    Due, MAX_STREAM_PAYLOAD, Opened, STREAM_HEADROOM, STREAM_TAILROOM, StreamAnswer,
+    StreamInitiator, StreamRefused, StreamResponder, StreamSession, StreamUnconfirmed,
 };
 pub use time::Now;

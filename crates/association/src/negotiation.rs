@@ -8,8 +8,9 @@ use rand_core::CryptoRng;
 use refpoint_keys::{Profile, Role};
 use refpoint_wire::{
     Carriage, Cookie, Grant, Index, Initiate, InitiateHeader, InitiatePayload, LightGrant, Mode,
-    Packet, RETRY_MAC_LEN, RespondPayload, ResumeHeader, Retry, SessionLabel, Terms,
+    Packet, PacketHash, RETRY_MAC_LEN, RespondPayload, ResumeHeader, Retry, SessionLabel, Terms,
 };
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -24,6 +25,12 @@ use crate::{
 };
 
 mod resuming;
+
+/// By what Retry and Refuse name a packet.
+pub(crate) fn packet_hash(packet: &[u8]) -> PacketHash {
+    let hash = Sha256::digest(packet);
+    PacketHash(*hash.first_chunk().expect("32 bytes hold 8"))
+}
 
 /// What does not change from one handshake of an end point to the next.
 #[derive(Debug)]

@@ -7,6 +7,10 @@
 //!                     ◀──── Records ────▶
 //! ```
 //!
+//! With a handle that an earlier association left, a Resume takes the place of the Initiate
+//! ([`StreamInitiator::resume`], [`StreamResponder::answer`]); one that cannot be redeemed is followed
+//! by an Initiate in the same stream.
+//!
 //! Everything that is written is appended to a buffer of the caller's, framed and ready for the
 //! stream.
 //!
@@ -22,7 +26,7 @@ use rand_core::CryptoRng;
 use refpoint_keys::Role;
 use refpoint_wire::{CloseReason, FRAME_HEADER, MAX_FRAME, RecordKind, TAG_LEN};
 
-use crate::{Authenticated, Credentials, Error, Local, Now};
+use crate::{Authenticated, Credentials, Error, Grants, HandleChange, HeldHandle, Local, Now};
 
 mod established;
 mod framing;
@@ -31,10 +35,12 @@ mod handshake;
 mod insiders;
 mod opening;
 mod refresh;
+mod resumption;
 mod running;
 mod sealing;
 
 pub use handshake::{StreamInitiator, StreamResponder};
+pub use resumption::{StreamAnswer, StreamRefused, StreamUnconfirmed};
 use running::{Running, State};
 
 /// The most payload bytes of one stream record: 16 KiB, and room for the header of what is carried,
@@ -58,8 +64,12 @@ pub enum Opened<'a> {
     /// association stays as it is.
     Refresh,
     /// Both directions have moved to a new association: what
-    /// [`peer`](StreamSession::peer) says may have changed.
+    /// [`peer`](StreamSession::peer) says may have changed. A responder that grants handles calls
+    /// [`StreamSession::grant`].
     Refreshed,
+    /// The responder has said by which handle this association is resumed, in place of every older
+    /// one, or by none: [`StreamSession::take_handle`] tells.
+    Granted,
     /// The authenticated end of the stream.
     Closed(CloseReason),
 }
@@ -223,6 +233,27 @@ impl StreamSession {
     ) -> Result<(), Error> {
         self.running_mut()?
             .refresh(now, rng, local, credentials, out)
+    }
+
+    /// Hands out a handle and a window for the next renewal, as the responder of a refreshed
+    /// association: when [`Opened::Refreshed`] has told of it. A second time does nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] at the initiator, or why nothing can be sealed.
+    pub fn grant(
+        &mut self,
+        now: Now,
+        grants: &mut Grants,
+        changes: &mut dyn FnMut(HandleChange),
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        self.running_mut()?.grant(now, grants, changes, out)
+    }
+
+    /// The handle that [`Opened::Granted`] told of: once. None when there is none, and then what is
+    /// held from earlier associations with this peer is of no use any more.
+    pub fn take_handle(&mut self) -> Option<Box<HeldHandle>> {
+        self.running_mut().ok()?.held.take()
     }
 
     /// How often another association has taken over.

@@ -7,17 +7,7 @@ use core::time::Duration;
 
 use refpoint_association::{CloseReason, Due, Error, Opened, Policy, StreamSession};
 use refpoint_keys::Profile;
-use support::{BACKENDS, StreamPair, now};
-
-fn frames(mut bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut frames = Vec::new();
-    while let Some(prefix) = bytes.first_chunk::<2>() {
-        let (frame, rest) = bytes.split_at(2 + usize::from(u16::from_be_bytes(*prefix)));
-        frames.push(frame.to_vec());
-        bytes = rest;
-    }
-    frames
-}
+use support::{BACKENDS, StreamPair, frames, now};
 
 #[test]
 fn every_profile_suite_and_backend_carries_data_both_ways() {

@@ -5,6 +5,8 @@
 mod datagrams;
 #[path = "vectors/resumption.rs"]
 mod resumption;
+#[path = "vectors/stream_resumption.rs"]
+mod stream_resumption;
 #[path = "vectors/streams.rs"]
 mod streams;
 #[path = "support/support.rs"]

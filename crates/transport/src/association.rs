@@ -25,6 +25,7 @@ pub struct Association(Arc<Shared>);
 struct Shared {
     authenticated: RwLock<Authenticated>,
     refreshes: AtomicU64,
+    was_resumed: bool,
     /// Someone wants a refresh.
     renewing: AtomicBool,
     ending: OnceLock<CloseReason>,
@@ -44,19 +45,24 @@ pub(crate) enum Side {
 
 impl Association {
     /// The association on a stream.
-    pub(crate) fn of_stream(session: &StreamSession) -> Self {
-        Self::new(session.peer().clone(), None)
+    pub(crate) fn of_stream(session: &StreamSession, was_resumed: bool) -> Self {
+        Self::new(session.peer().clone(), was_resumed, None)
     }
 
     /// The associations with a peer on datagrams, each succeeding the one before.
     pub(crate) fn of_datagrams(peer: Authenticated, carrier: mpsc::UnboundedSender<Self>) -> Self {
-        Self::new(peer, Some(carrier))
+        Self::new(peer, false, Some(carrier))
     }
 
-    fn new(peer: Authenticated, carrier: Option<mpsc::UnboundedSender<Self>>) -> Self {
+    fn new(
+        peer: Authenticated,
+        was_resumed: bool,
+        carrier: Option<mpsc::UnboundedSender<Self>>,
+    ) -> Self {
         Self(Arc::new(Shared {
             authenticated: RwLock::new(peer),
             refreshes: AtomicU64::new(0),
+            was_resumed,
             renewing: AtomicBool::new(false),
             ending: OnceLock::new(),
             closed: watch::Sender::new(false),
@@ -119,6 +125,13 @@ impl Association {
     #[must_use]
     pub fn refreshes(&self) -> u64 {
         self.0.refreshes.load(Ordering::Relaxed)
+    }
+
+    /// Whether its stream began by redeeming a handle of an earlier association, instead of a full handshake. On
+    /// datagrams, where associations follow each other under one handle, the statistics tell instead.
+    #[must_use]
+    pub fn was_resumed(&self) -> bool {
+        self.0.was_resumed
     }
 
     /// A newer association has taken its place.

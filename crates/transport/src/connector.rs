@@ -14,12 +14,15 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
-use crate::{Association, Error, Keyring, SecureStream, clock, connect, entropy};
+use crate::stream::initiate;
+use crate::{Association, Error, Keyring, SecureStream, clock, entropy};
 
 /// Makes associations with one peer over TCP, for tonic
 /// ([`Endpoint::connect_with_connector`](tonic::transport::Endpoint::connect_with_connector)) or by itself.
 ///
-/// The credential is looked up for each attempt, so that a reloaded key is used from the next connection on. Attempts
+/// The credential is looked up for each attempt, so that a reloaded key is used from the next connection on. A
+/// connection after the first resumes, if both ends' policies allow it; a handle that leads to nothing within a quarter of
+/// an attempt's time is followed by a full handshake, in the same attempt. Attempts
 /// that fail are followed by a growing, random wait, which all clones share: a channel that reconnects at every request
 /// does not press a peer that is down.
 ///
@@ -117,7 +120,8 @@ impl Connector {
             Ok(stream) => {
                 shared.backoff.succeeded(clock::monotonic());
                 shared.latest = Some(stream.association().clone());
-                tracing::debug!(peer = %self.peer, point = %self.point, host, port, "association made");
+                let resumed = stream.association().was_resumed();
+                tracing::debug!(peer = %self.peer, point = %self.point, host, port, resumed, "association made");
             }
             Err(error) => {
                 shared.backoff.failed(clock::monotonic(), entropy::draw());
@@ -130,12 +134,37 @@ impl Connector {
     async fn attempt(&self, host: &str, port: u16) -> Result<SecureStream<TcpStream>, Error> {
         let credential = self.keyring.credential(self.point, &self.peer);
         let (credential, _) = credential.ok_or(AssociationError::NoCredential)?;
+        let io = self.reach(host, port).await?;
+        let place = (credential, self.session);
+        let handles = self.keyring.handles();
+        let Some(held) = handles.take(place) else {
+            return initiate(io, &self.keyring, place, None).await;
+        };
+        let resuming = initiate(io, &self.keyring, place, Some(&held));
+        let error = match timeout(self.limit / 4, resuming).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error,
+            Err(_) => Error::Timeout(self.limit / 4),
+        };
+        // What the peer made of the Resume is not known: on with a full handshake, in another stream.
+        tracing::info!(peer = %self.peer, point = %self.point, %error, "not resumed: a full handshake follows");
+        let made = match self.reach(host, port).await {
+            Ok(io) => initiate(io, &self.keyring, place, None).await,
+            Err(error) => Err(error),
+        };
+        if made.is_err() {
+            handles.put_back(place, held);
+        }
+        made
+    }
+
+    async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, Error> {
         let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in lookup_host((host, port)).await? {
             match TcpStream::connect(address).await {
                 Ok(io) => {
                     io.set_nodelay(true)?;
-                    return connect(io, &self.keyring, credential, self.session).await;
+                    return Ok(io);
                 }
                 Err(error) => failed = error,
             }

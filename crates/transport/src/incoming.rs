@@ -100,8 +100,8 @@ impl Incoming {
             let made = timeout(limit, handshake).await;
             match made.unwrap_or(Err(Error::Timeout(limit))) {
                 Ok(stream) => {
-                    let peer = stream.association().peer();
-                    tracing::debug!(%address, peer = %peer.entity, point = %peer.point, "association accepted");
+                    let (peer, resumed) = (stream.association().peer(), stream.association().was_resumed());
+                    tracing::debug!(%address, peer = %peer.entity, point = %peer.point, resumed, "association accepted");
                     Ok(stream)
                 }
                 Err(error) => {

@@ -2,15 +2,21 @@ use core::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use refpoint_association::{
-    Authenticated, Backend, CloseReason, Credential, CredentialId, Credentials, Error, Local,
+    Authenticated, Backend, CloseReason, Credential, CredentialId, Credentials, Error, Grants,
+    HeldHandle, Local,
 };
 use refpoint_keys::{EntityId, ReferencePoint};
 
 use tokio::sync::watch;
 
 use crate::association::{Association, WeakAssociation};
+use crate::handles::{Handles, Place};
 
 /// Who this process speaks for and what it knows of its peers, shared by all that makes or takes associations.
+///
+/// The handles by which streams are resumed are here, too: those that this process has granted as a responder, and
+/// those that it holds as an initiator, as far as the credentials' policies want any. So who connects again, through
+/// whatever connector and listener of the same two keyrings, resumes.
 ///
 /// It can change while associations live: [`Keyring::update`] closes those whose credential is gone, and leaves the
 /// others alone. So a reload is: compare, remove what went or changed, insert what is new.
@@ -41,6 +47,8 @@ pub struct Keyring(Arc<Shared>);
 struct Shared {
     backend: Backend,
     table: RwLock<Table>,
+    /// Locked after the table, if both are.
+    handles: Handles,
     live: Mutex<Live>,
     changes: watch::Sender<()>,
 }
@@ -70,6 +78,7 @@ impl Keyring {
         Self(Arc::new(Shared {
             backend,
             table: RwLock::new(Table { local, credentials }),
+            handles: Handles::default(),
             live: Mutex::default(),
             changes: watch::Sender::new(()),
         }))
@@ -86,7 +95,12 @@ impl Keyring {
     pub fn update<R>(&self, change: impl FnOnce(&mut Local, &mut Credentials) -> R) -> R {
         let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
         let Table { local, credentials } = &mut *table;
+        let before: Vec<_> = credentials.iter().map(|(id, _)| id).collect();
         let result = change(local, credentials);
+        let gone = before.into_iter();
+        self.0
+            .handles
+            .forget(gone.filter(|id| credentials.find(*id).is_none()));
         let live = self.live().sweep();
         for association in live {
             let is_held =
@@ -128,6 +142,25 @@ impl Keyring {
     #[must_use]
     pub fn associations(&self) -> usize {
         self.live().sweep().len()
+    }
+
+    /// Looks at, or changes, what streams are granted here as their responder: to restore handles that an earlier
+    /// process has issued, to put a table with another limit or key in place of this one (131 072 handles and a key of
+    /// this process), or to count.
+    pub fn grants<R>(&self, change: impl FnOnce(&mut Grants) -> R) -> R {
+        self.0.handles.grants(change)
+    }
+
+    pub(crate) fn handles(&self) -> &Handles {
+        &self.0.handles
+    }
+
+    /// Keeps what a responder has granted, unless its credential is gone meanwhile.
+    pub(crate) fn hold(&self, place: Place, held: Option<Box<HeldHandle>>) {
+        // The table is locked: a revocation comes before, or finds the handle.
+        let table = self.table();
+        let held = held.filter(|_| table.credentials.find(place.0).is_some());
+        self.0.handles.hold(place, held);
     }
 
     /// The cryptographic backend.

@@ -41,6 +41,7 @@ mod error;
 mod frames;
 mod generated;
 mod handler;
+mod handles;
 mod incoming;
 mod initiator;
 mod keyring;

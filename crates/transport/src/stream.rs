@@ -17,6 +17,7 @@ mod handshake;
 mod outbound;
 mod upkeep;
 
+pub(crate) use handshake::initiate;
 pub use handshake::{accept, connect};
 use outbound::Outbound;
 use upkeep::Upkeep;
@@ -68,10 +69,15 @@ enum State {
 }
 
 impl<IO> SecureStream<IO> {
-    fn new(io: IO, session: StreamSession, frames: Frames, keyring: Keyring) -> Self {
+    fn new(
+        io: IO,
+        (session, was_resumed): (StreamSession, bool),
+        frames: Frames,
+        keyring: Keyring,
+    ) -> Self {
         Self {
             io,
-            association: Association::of_stream(&session),
+            association: Association::of_stream(&session, was_resumed),
             upkeep: Upkeep::new(session.next_timeout()),
             session,
             keyring,
@@ -185,6 +191,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> SecureStream<IO> {
             }
             Opened::Refresh => self.refresh(),
             Opened::Refreshed => self.refreshed(),
+            Opened::Granted => self.granted(),
             Opened::Control => {}
         }
         if was_held && !self.session.is_held() {

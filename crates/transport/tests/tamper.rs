@@ -6,9 +6,10 @@ mod support;
 
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
 
-use refpoint_association::SessionLabel;
+use refpoint_association::{Modes, Policy, SessionLabel};
 use refpoint_transport::{Error, Keyring, accept, connect};
 use support::{LOOPBACKS, Secure, Setting, in_time, listen};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -124,6 +125,7 @@ async fn respond(stream: Result<Secure, Error>) -> Outcome {
 }
 
 struct Stage {
+    modes: Modes,
     front: (TcpListener, SocketAddr),
     back: (TcpListener, SocketAddr),
     initiator: (Keyring, refpoint_association::CredentialId),
@@ -131,13 +133,25 @@ struct Stage {
 }
 
 impl Stage {
-    async fn new() -> Self {
-        let setting = Setting::default();
+    async fn new(modes: Modes) -> Self {
+        let week = Duration::from_secs(7 * 24 * 3600);
+        let setting = Setting {
+            policy: Policy::default().with_resumption(modes, week),
+            ..Setting::default()
+        };
         Self {
+            modes,
             front: listen(LOOPBACKS[0]).await,
             back: listen(LOOPBACKS[0]).await,
             initiator: setting.initiator(),
             responder: setting.responder().0,
+        }
+    }
+
+    /// Leaves a handle for the next association, if any is wanted.
+    async fn prepare(&self) {
+        if self.modes != Modes::NONE {
+            self.run(None, None).await;
         }
     }
 
@@ -183,17 +197,38 @@ fn whole() -> Vec<u8> {
 
 #[tokio::test]
 async fn without_an_attack_everything_arrives() {
-    let (at_a, at_b, _) = Stage::new().await.run(None, None).await;
-    assert_eq!(at_a, (DOWN.to_vec(), true));
-    assert_eq!(at_b, (whole(), true));
+    for modes in [Modes::NONE, Modes::BOTH, Modes::FRESH] {
+        let stage = Stage::new(modes).await;
+        for _ in 0..3 {
+            let (at_a, at_b, _) = stage.run(None, None).await;
+            assert_eq!(at_a, (DOWN.to_vec(), true));
+            assert_eq!(at_b, (whole(), true));
+        }
+    }
 }
 
 #[tokio::test]
 async fn no_attack_on_any_byte_delivers_anything_foreign() {
-    let stage = Stage::new().await;
+    let stage = Stage::new(Modes::NONE).await;
     let (_, _, seen) = stage.run(None, None).await;
+    attack_all(&stage, &seen).await;
+}
+
+#[tokio::test]
+async fn no_attack_on_any_byte_of_a_resumption_delivers_anything_foreign() {
+    for modes in [Modes::BOTH, Modes::FRESH] {
+        let stage = Stage::new(modes).await;
+        stage.run(None, None).await;
+        let (_, _, seen) = stage.run(None, None).await;
+        attack_all(&stage, &seen).await;
+    }
+}
+
+/// Each attack on each byte of what `seen` counts.
+async fn attack_all(stage: &Stage, seen: &Seen) {
     for attack in ATTACKS {
         for place in 0..seen.up {
+            stage.prepare().await;
             let (at_a, at_b, _) = stage.run(Some((attack, place)), None).await;
             let what = format!("{attack:?} at {place} of {} upwards", seen.up);
             assert!(whole().starts_with(&at_b.0), "{what}");
@@ -204,6 +239,7 @@ async fn no_attack_on_any_byte_delivers_anything_foreign() {
             assert!(is_noticed, "{what}: is not noticed");
         }
         for place in 0..seen.down {
+            stage.prepare().await;
             let (at_a, at_b, _) = stage.run(None, Some((attack, place))).await;
             let what = format!("{attack:?} at {place} of {} downwards", seen.down);
             assert!(whole().starts_with(&at_b.0), "{what}");

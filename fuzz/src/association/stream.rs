@@ -199,7 +199,7 @@ impl Direction {
                 self.closed = true;
             }
             Ok(Opened::Refresh) => refreshes = true,
-            Ok(Opened::Control | Opened::Refreshed) => {}
+            Ok(Opened::Control | Opened::Refreshed | Opened::Granted) => {}
             Err(error) => {
                 assert!(self.attacked, "a frame that nobody touched: {error}");
                 // What follows the end does no harm.

@@ -1,11 +1,11 @@
-"""The transcripts of section 11.4 and of hints: `resumption.json`."""
+"""The transcripts of section 11.4 on both carriages, and of hints: `resumption.json`, `stream_resumption.json`."""
 
 import hashlib
 
 import packets
 from bindings import association
 from handshake import Initiator, Responder
-from keys import DATAGRAMS, PROFILES, SUITES, mac
+from keys import DATAGRAMS, PROFILES, STREAMS, SUITES, mac
 from packets import DATA
 from resumption import Handle, LightGrant, LightInitiator, LightResponder
 from transcript import (
@@ -76,25 +76,41 @@ def secrets_json(secrets):
     return {"master": secrets.master.hex(), "exporter": secrets.exporter.hex()}
 
 
-def refusal(resume):
-    """The answer to a Resume whose handle cannot be redeemed (S6)."""
-    return packets.refuse_handle(resume, packets.parse(resume).index).hex()
+class Way:
+    """What differs between the carriages."""
+
+    def __init__(self, carriage):
+        self.carriage, self.stream = carriage, carriage == STREAMS
+
+    def indices(self, indices):
+        return (b"", b"") if self.stream else indices
+
+    def framed(self, packet):
+        return (packets.frame(packet) if self.stream else packet).hex()
+
+    def records(self, secrets, suite, indices):
+        return Records(secrets, suite, indices, self.stream)
+
+    def refusal(self, resume):
+        """The answer to a Resume whose handle cannot be redeemed (S6)."""
+        return self.framed(packets.refuse_handle(resume, packets.parse(resume).index))
 
 
 def talk(records, at):
     return [records.record(0, DATA, b"up", at=at), records.record(1, DATA, b"down", at=at)]
 
 
-def light_case(handle):
+def light_case(way, handle):
     """The device has lost its power and redeems what it kept."""
     nonces = nonce(LATER_EPHEMERALS[0]), nonce(LATER_EPHEMERALS[1])
-    initiator = LightInitiator(DATAGRAMS, handle, nonces[0], LIGHT_INDICES[0])
-    responder = LightResponder(DATAGRAMS, handle, packets.parse(initiator.packet))
+    indices = way.indices(LIGHT_INDICES)
+    initiator = LightInitiator(way.carriage, handle, nonces[0], indices[0])
+    responder = LightResponder(way.carriage, handle, packets.parse(initiator.packet))
     # The next handle's id follows from the keys, which do not depend on the grant.
-    secrets = responder.light.secrets(packets.resumed_header(LIGHT_INDICES[0]), nonces[1])[0]
+    secrets = responder.light.secrets(packets.resumed_header(indices[0]), nonces[1])[0]
     following = handle_of(secrets, handle)
     grant = LightGrant(
-        LIGHT_INDICES[1],
+        indices[1],
         following.tag,
         MODES,
         WINDOWS["light"],
@@ -105,56 +121,57 @@ def light_case(handle):
     read, own = initiator.read(packets.parse(resumed))
     assert read == grant.encode() and own.master == secrets.master
     assert LightGrant.decode(read).encode() == read
-    records = Records(secrets, handle.suite, LIGHT_INDICES)
+    records = way.records(secrets, handle.suite, indices)
     confirmed = records.confirmed(b"", at=LIGHT_AT)
     return following, {
         "initiator_nonce": nonces[0].hex(),
         "responder_nonce": nonces[1].hex(),
         "covered": initiator.light.covered.hex(),
         "mac": initiator.light.mac.hex(),
-        "resume": initiator.packet.hex(),
+        "resume": way.framed(initiator.packet),
         "h": secrets.handshake_hash.hex(),
         **secrets_json(secrets),
         "grant_key": responder.key.hex(),
         "grant_iv": responder.iv.hex(),
         "grant": grant_json(WINDOWS["light"]),
         "grant_plaintext": grant.encode().hex(),
-        "resumed": resumed.hex(),
-        "refusal": refusal(initiator.packet),
+        "resumed": way.framed(resumed),
+        "refusal": way.refusal(initiator.packet),
         "records": confirmed + talk(records, LIGHT_AT),
         "export": records.export(b"label", b"context", 48),
         "next_handle": handle_json(following),
     }
 
 
-def fresh_case(handle):
+def fresh_case(way, handle):
     """It has lost its power again; now its policy wants a DH."""
     payload = association.InitiatePayload(lifetime=LIFETIME).SerializeToString()
-    answer = association.RespondPayload(index=FRESH_INDICES[1], epoch_bits=EPOCH_BITS)
+    indices = way.indices(FRESH_INDICES)
+    answer = association.RespondPayload(index=indices[1], epoch_bits=EPOCH_BITS)
     answer = answer.SerializeToString()
-    initiator = Initiator(DATAGRAMS, handle, payload, LATER_EPHEMERALS[0], index=FRESH_INDICES[0])
+    initiator = Initiator(way.carriage, handle, payload, LATER_EPHEMERALS[0], index=indices[0])
     responder = Responder(
-        DATAGRAMS, handle, packets.parse(initiator.packet), LATER_EPHEMERALS[1]
+        way.carriage, handle, packets.parse(initiator.packet), LATER_EPHEMERALS[1]
     )
     assert responder.payload == payload
     resumed, secrets = responder.respond(answer)
     read, own = initiator.read(packets.parse(resumed).message)
     assert read == answer and own.master == secrets.master
     following = handle_of(secrets, handle)
-    records = Records(secrets, handle.suite, FRESH_INDICES)
+    records = way.records(secrets, handle.suite, indices)
     confirmed = records.confirmed(control_grant(following, WINDOWS["fresh"]), at=FRESH_AT)
     return {
         "prologue": initiator.prologue.hex(),
         "initiate_payload": payload.hex(),
-        "resume": initiator.packet.hex(),
+        "resume": way.framed(initiator.packet),
         "respond_payload": answer.hex(),
-        "resumed": resumed.hex(),
+        "resumed": way.framed(resumed),
         "h": secrets.handshake_hash.hex(),
         "k1": secrets.k1.hex(),
         "k2": secrets.k2.hex(),
         **secrets_json(secrets),
         "grant": grant_json(WINDOWS["fresh"]),
-        "refusal": refusal(initiator.packet),
+        "refusal": way.refusal(initiator.packet),
         "records": confirmed + talk(records, FRESH_AT),
         "export": records.export(b"label", b"context", 48),
         "next_handle": handle_json(following),
@@ -169,22 +186,26 @@ def hint_json(name, packet, key, slot=0):
     return {"answers": name, "slot": slot, "key": key.hex(), "retry": retry.hex()}
 
 
-def resumption_case(profile, suite):
-    transcript = Transcript(DATAGRAMS, profile, suite)
-    credential = transcript.credential
-    handle = handle_of(transcript.secrets, credential)
-    records = transcript.confirmed(control_grant(handle, WINDOWS["full"]))
-    following, light = light_case(handle)
-    fresh = fresh_case(following)
-    full = credential.hint_key(public(STATICS[1]))
-    hints = [
+def hints(transcript, light, fresh, handles):
+    """Retries, which only datagrams have."""
+    full = transcript.credential.hint_key(public(STATICS[1]))
+    made = [
         hint_json("initiate", transcript.initiator.packet, full),
         hint_json("initiate", transcript.initiator.packet, full, SLOT),
     ]
-    for name, made, held in (("light", light, handle), ("fresh", fresh, following)):
-        packet = bytes.fromhex(made["resume"])
-        hints += [hint_json(name, packet, held.hint_key, slot) for slot in (0, SLOT)]
-    return {
+    for name, case, held in (("light", light, handles[0]), ("fresh", fresh, handles[1])):
+        packet = bytes.fromhex(case["resume"])
+        made += [hint_json(name, packet, held.hint_key, slot) for slot in (0, SLOT)]
+    return made
+
+
+def resumption_case(way, profile, suite):
+    transcript = Transcript(way.carriage, profile, suite)
+    handle = handle_of(transcript.secrets, transcript.credential)
+    records = transcript.confirmed(control_grant(handle, WINDOWS["full"]))
+    following, light = light_case(way, handle)
+    fresh = fresh_case(way, following)
+    case = {
         "profile": PROFILES[profile],
         "suite": SUITES[suite],
         **transcript.handshake(),
@@ -193,16 +214,16 @@ def resumption_case(profile, suite):
         "records": records,
         "light": light,
         "fresh": fresh,
-        "hints": hints,
     }
+    if not way.stream:
+        case["hints"] = hints(transcript, light, fresh, (handle, following))
+    return case
 
 
-def document():
-    cases = [resumption_case(profile, suite) for profile in PROFILES for suite in SUITES]
-    return {
-        **inputs(),
-        "light_at": LIGHT_AT,
-        "fresh_at": FRESH_AT,
-        "cookie": COOKIE.hex(),
-        "cases": cases,
-    }
+def document(carriage):
+    way = Way(carriage)
+    cases = [resumption_case(way, profile, suite) for profile in PROFILES for suite in SUITES]
+    file = {**inputs(), "light_at": LIGHT_AT, "fresh_at": FRESH_AT}
+    if not way.stream:
+        file["cookie"] = COOKIE.hex()
+    return {**file, "cases": cases}

@@ -207,7 +207,8 @@ def main():
     folder, check = Path(sys.argv[1]), "--check" in sys.argv[2:]
     files = {
         "streams.json": document(STREAMS),
-        "resumption.json": resumption_transcripts.document(),
+        "resumption.json": resumption_transcripts.document(DATAGRAMS),
+        "stream_resumption.json": resumption_transcripts.document(STREAMS),
         "datagrams.json": document(DATAGRAMS),
     }
     for name, file in files.items():

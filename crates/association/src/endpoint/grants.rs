@@ -1,7 +1,6 @@
 //! What a responder hands out with its first records, and what the initiator makes of it.
 
 use alloc::boxed::Box;
-use core::time::Duration;
 
 use rand_core::CryptoRng;
 use refpoint_keys::Role;
@@ -12,13 +11,10 @@ use super::{
     association::{Confirming, Phase},
 };
 use crate::{
-    CredentialId, Error, HandleChange, HeldHandle, Lifetime, Now, RenewalPlan, StoredHandle, Turn,
-    Window, issued::Chain, time::millis,
+    CredentialId, Error, HandleChange, HeldHandle, Lifetime, Now, StoredHandle, Turn, Window,
+    grants::{self, heard, stated},
+    issued::Chain,
 };
-
-/// What is left of a life that is too short to be planned, in milliseconds: its initiator draws a
-/// time between a quarter and a half of it.
-const LEAST_PLANNED: u64 = 60_000;
 
 impl Endpoint {
     /// The handle by which an association with this peer and session can be resumed.
@@ -109,13 +105,7 @@ impl Endpoint {
         if self.config.handles == 0 {
             return None;
         }
-        let plan = self
-            .plan
-            .get_or_insert_with(|| Box::new(RenewalPlan::default()));
-        let span = life.hard().saturating_sub(now.millis());
-        // A window is stated in whole seconds. Of a short life they would leave nothing: the end of
-        // a key would bring one refresh after the other.
-        (span >= LEAST_PLANNED).then(|| granted(now, plan.plan(now.millis(), span, turn)))
+        grants::plan(&mut self.plan, now, life, turn)
     }
 
     /// Moves the renewal window of an association, as its responder: to
@@ -136,7 +126,7 @@ impl Endpoint {
         }
         let grant = Grant {
             handle: None,
-            window: Some(granted(now, window)),
+            window: Some(stated(now, window)),
         };
         let control = Control {
             grant: Some(grant),
@@ -239,8 +229,7 @@ impl Endpoint {
         if association.renewal == u64::MAX {
             return;
         }
-        let from = now.millis().saturating_add(millis(window.from));
-        let window = Window::new(from, millis(window.length));
+        let window = heard(now, window);
         association.renewal = window.draw(now.millis(), &association.lifetime, rng);
         self.schedule(id.slot);
     }
@@ -278,12 +267,4 @@ impl Endpoint {
         self.issued.issue(now, &peer, made, secret, &mut changes);
         true
     }
-}
-
-/// A window as it is said: counted from now, in seconds.
-fn granted(now: Now, window: Window) -> GrantedWindow {
-    GrantedWindow::new(
-        Duration::from_millis(window.from().saturating_sub(now.millis())),
-        Duration::from_millis(window.length()),
-    )
 }

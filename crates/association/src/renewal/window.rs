@@ -1,6 +1,6 @@
 use rand_core::CryptoRng;
 
-use crate::{Lifetime, backoff::below};
+use crate::{Lifetime, backoff::share};
 
 /// When an initiator is to renew an association: some time between two.
 ///
@@ -49,6 +49,13 @@ impl Window {
     /// half of the life is no use and is replaced by its second quarter.
     #[must_use]
     pub fn draw(&self, now: u64, life: &Lifetime, rng: &mut dyn CryptoRng) -> u64 {
+        let mut random = [0; 8];
+        rng.fill_bytes(&mut random);
+        self.at(now, life, u64::from_be_bytes(random))
+    }
+
+    /// As [`draw`](Self::draw), at a part of 2^64 of the window that was drawn before.
+    pub(crate) fn at(&self, now: u64, life: &Lifetime, part: u64) -> u64 {
         let latest = life.half().max(now);
         let (from, end) = if self.from > latest {
             (life.since() + (life.half() - life.since()) / 2, latest)
@@ -56,7 +63,7 @@ impl Window {
             (self.from, self.end())
         };
         let (from, end) = (from.max(now), end.clamp(now, latest));
-        from.saturating_add(below(end.saturating_sub(from), rng))
+        from.saturating_add(share(end.saturating_sub(from), part))
     }
 }
 

@@ -1,6 +1,6 @@
 use alloc::boxed::Box;
 
-use super::{opening::Opening, sealing::Sealing};
+use super::{opening::Opening, resumption::Granted, sealing::Sealing};
 use crate::{
     Authenticated, Backend, lifetime::Lifetime, negotiation::Agreement, schedule::Exporter,
     scrub::Scrubbed, time::millis,
@@ -23,6 +23,8 @@ pub(super) struct Common {
     pub(super) exporter: Box<Exporter>,
     /// This end has no clock: the peer has yet to say how long the credential holds (rule L3).
     pub(super) awaits_grant: bool,
+    /// How far the responder's grant of a handle has come.
+    pub(super) granted: Granted,
 }
 
 impl Established {
@@ -47,6 +49,7 @@ impl Established {
                 peer,
                 exporter: Box::new(exporter),
                 awaits_grant: remaining.is_none(),
+                granted: Granted::Not,
             },
         }
     }

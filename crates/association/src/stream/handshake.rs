@@ -1,12 +1,17 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use rand_core::CryptoRng;
-use refpoint_wire::{Carriage, Control, Packet, RecordKind, SessionLabel};
+use refpoint_wire::{Carriage, Control, Packet, RecordKind, Refuse, SessionLabel};
 
-use super::{StreamSession, framing::frame, running::Running};
+use super::{
+    StreamSession,
+    framing::frame,
+    resumption::{self, StreamAnswer},
+    running::Running,
+};
 use crate::{
-    Backend, Credential, CredentialId, Credentials, Error, Local, Now,
-    negotiation::{Agreement, Context, Offer, Request, Wanted},
+    Backend, Credential, CredentialId, Credentials, Error, Grants, HeldHandle, Local, Now,
+    negotiation::{Agreement, Context, Offer, Request, Wanted, packet_hash},
 };
 
 /// The most bytes of a handshake packet on a stream.
@@ -35,12 +40,7 @@ pub(super) fn respond(
     now: Now,
     rng: &mut dyn CryptoRng,
 ) -> Result<(Vec<u8>, Option<Agreement>), Error> {
-    if packet.len() > MAX_HANDSHAKE {
-        return Err(Error::TooLarge {
-            size: packet.len(),
-            limit: MAX_HANDSHAKE,
-        });
-    }
+    check_size(packet)?;
     let Packet::Initiate(initiate) = Packet::parse(packet)? else {
         return Err(Error::Unexpected);
     };
@@ -48,6 +48,17 @@ pub(super) fn respond(
         return Err(Error::Unexpected);
     }
     Request::receive(context, credentials, &initiate, now, rng)?.respond(context, None, now)
+}
+
+/// A handshake packet has at most [`MAX_HANDSHAKE`] bytes.
+pub(super) const fn check_size(packet: &[u8]) -> Result<(), Error> {
+    if packet.len() > MAX_HANDSHAKE {
+        return Err(Error::TooLarge {
+            size: packet.len(),
+            limit: MAX_HANDSHAKE,
+        });
+    }
+    Ok(())
 }
 
 /// The Noise message of a Respond.
@@ -112,6 +123,43 @@ impl StreamInitiator {
         };
         let context = context(local, backend, None);
         let offer = Offer::new(&context, wanted, None, None, now, rng)?;
+        Self::offered(now, rng, local, backend, offer, out)
+    }
+
+    /// Appends a framed Resume to `out`, which redeems `held`: by `light` if the handle and the
+    /// credential's policy allow it, else by `fresh`.
+    ///
+    /// # Errors
+    /// When the handle is not for this peer and carriage, is over, or may not be redeemed by any
+    /// mode; or as [`new`](Self::new). A full handshake may do, then.
+    pub fn resume(
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        local: &Local,
+        backend: Backend,
+        (id, credential): (CredentialId, Arc<Credential>),
+        held: &HeldHandle,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        let mode = resumption::mode(now, local, &credential, held)?;
+        let wanted = Wanted {
+            credential,
+            id,
+            session: held.session(),
+        };
+        let context = context(local, backend, None);
+        let offer = Offer::resume(&context, (wanted, held, mode), None, None, now, rng)?;
+        Self::offered(now, rng, local, backend, offer, out)
+    }
+
+    fn offered(
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        local: &Local,
+        backend: Backend,
+        offer: Offer,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
         frame(&offer.packet, out)?;
         Ok(Self {
             local: local.clone(),
@@ -122,24 +170,48 @@ impl StreamInitiator {
         })
     }
 
-    /// Reads the Respond (a frame's content), and appends the confirming record to `out`.
+    /// Whether it redeems a handle.
+    #[must_use]
+    pub const fn resumes(&self) -> bool {
+        self.offer.profile().is_none()
+    }
+
+    /// Reads the Respond or Resumed (a frame's content), and appends the confirming record to `out`.
     ///
     /// # Errors
-    /// [`Error::Authentication`] when it does not open, [`Error::Expired`] when neither end has a
-    /// clock. The stream is of no use after an error.
+    /// [`Error::Handle`] when the handle is refused: then, and only then, the stream may go on, with
+    /// the Initiate of a [`new`](Self::new) one. [`Error::Authentication`] when it does not open,
+    /// [`Error::Expired`] when neither end has a clock.
     pub fn receive(
         mut self,
         now: Now,
         packet: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<StreamSession, Error> {
-        let answered = self
-            .offer
-            .answer(self.backend, None, respond_message(packet)?)?;
+        let (header, message) = match Packet::parse(packet)? {
+            Packet::Respond {
+                index: None,
+                message,
+            } => (None, message),
+            Packet::Resumed {
+                index: None,
+                header,
+                body,
+            } => (Some(header), body),
+            Packet::Refuse(Refuse::Handle { index: None, echo })
+                if self.resumes() && echo == packet_hash(&self.offer.packet) =>
+            {
+                return Err(Error::Handle);
+            }
+            _ => return Err(Error::Unexpected),
+        };
+        let answered = self.offer.answer(self.backend, header, message)?;
         let context = context(&self.local, self.backend, None);
         let agreement = self.offer.finish(&context, answered, now)?;
         let grant = confirmation(&agreement);
+        let granted = resumption::by_light(now, &agreement);
         let mut running = Running::initiator(agreement, self.backend, self.since, self.renewal);
+        running.take_light(now, granted);
         running.seal(now, RecordKind::Control, true, &grant.encode(), out)?;
         Ok(StreamSession::new(running))
     }
@@ -150,7 +222,30 @@ impl StreamInitiator {
 pub struct StreamResponder;
 
 impl StreamResponder {
-    /// Reads the Initiate (a frame's content) and appends the framed Respond to `out`.
+    /// Reads the first packet of a stream (a frame's content), an Initiate or a Resume, and appends
+    /// the framed answer to `out`.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a different thing of the caller's"
+    )]
+    pub fn answer(
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        local: &Local,
+        backend: Backend,
+        (credentials, grants): (&Credentials, &mut Grants),
+        packet: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<StreamAnswer, Error> {
+        let context = context(local, backend, None);
+        resumption::answer(&context, (credentials, grants), packet, now, rng, out)
+    }
+
+    /// Reads an Initiate (a frame's content) and appends the framed Respond to `out`, at an end that
+    /// neither grants nor redeems handles.
     ///
     /// # Errors
     /// [`Error::Authentication`] for whatever does not prove a known peer; drop the stream

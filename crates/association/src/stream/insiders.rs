@@ -73,6 +73,7 @@ impl End {
             Opened::Control => Ok(Opened::Control),
             Opened::Refresh => Ok(Opened::Refresh),
             Opened::Refreshed => Ok(Opened::Refreshed),
+            Opened::Granted => Ok(Opened::Granted),
             Opened::Closed(reason) => Ok(Opened::Closed(reason)),
         }
     }

@@ -19,7 +19,7 @@ pub(super) struct Opening {
     key: (u64, EpochKey),
     backend: Backend,
     suite: Suite,
-    agreed: Agreed,
+    pub(super) agreed: Agreed,
     nearly_used_at: Usage,
     pub(super) lifetime: Lifetime,
 }

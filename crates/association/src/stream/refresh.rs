@@ -150,7 +150,7 @@ impl Running {
             return Err(Error::Unexpected);
         };
         let lifetime = &mut self.current.opening.lifetime;
-        take_confirmation(now, confirms, Some(control), common.awaits_grant, lifetime)?;
+        take_confirmation(now, confirms, control, common.awaits_grant, lifetime)?;
         let lifetime = *lifetime;
         // An end that has closed says nothing more.
         let speaks = self.state == State::Open;
@@ -345,6 +345,7 @@ impl Running {
         sealing.may_seal(now, RecordKind::Control)?;
         self.seal_control(now, &last_record(), out)?;
         self.renewal = sealing.lifetime.soft(renewal);
+        self.part = renewal;
         self.held_until = u64::MAX;
         self.current.sealing = sealing;
         self.refresh = Refresh::Switched(common, opening);

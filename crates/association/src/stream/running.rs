@@ -4,10 +4,12 @@ use refpoint_keys::Role;
 use refpoint_wire::{CloseReason, Control, RecordKind};
 
 use super::{
-    Due, Opened, STREAM_HEADROOM, STREAM_TAILROOM, established::Established, refresh::Refresh,
+    Due, Opened, STREAM_HEADROOM, STREAM_TAILROOM, established::Established, opening::Plain,
+    refresh::Refresh,
 };
 use crate::{
-    Backend, Error, Now, lifetime::Lifetime, negotiation::Agreement, scrub::on_clean_stack,
+    Backend, Error, HeldHandle, Now, lifetime::Lifetime, negotiation::Agreement,
+    scrub::on_clean_stack,
 };
 
 /// A refresh that is not answered is tried again after so long, in milliseconds: longer than a
@@ -40,6 +42,10 @@ pub(super) struct Running {
     pub(super) refresh: Refresh,
     /// When a refresh is due, in milliseconds; 0: at once.
     pub(super) renewal: u64,
+    /// Where in its window the initiator refreshes: a part of 2^32.
+    pub(super) part: u32,
+    /// What the responder has granted and the caller has not taken.
+    pub(super) held: Option<Box<HeldHandle>>,
     /// Until when no new one is hastened: an attempt was made shortly before.
     pub(super) quiet_until: u64,
     /// Until when the user's data wait for a successor, in milliseconds.
@@ -48,15 +54,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// The initiator's end. `renewal` is the point in its window at which it refreshes.
+    /// The initiator's end. `part` is where in its window it refreshes.
     pub(super) fn initiator(
         agreement: Agreement,
         backend: Backend,
         since: u64,
-        renewal: u32,
+        part: u32,
     ) -> Box<Self> {
         let mut running = Self::new(agreement, backend, since, State::Open);
-        running.renewal = running.current.sealing.lifetime.soft(renewal);
+        running.renewal = running.current.sealing.lifetime.soft(part);
+        running.part = part;
         running
     }
 
@@ -77,6 +84,8 @@ impl Running {
             backend,
             state,
             refresh: Refresh::Idle,
+            part: 0,
+            held: None,
             quiet_until: 0,
             held_until: u64::MAX,
             refreshes: 0,
@@ -164,13 +173,10 @@ impl Running {
         frame: &'a mut [u8],
         out: &mut Vec<u8>,
     ) -> Result<Opened<'a>, Error> {
-        let opened = self.current.opening.open(now, frame)?;
-        let control = match opened.kind {
-            RecordKind::Data => None,
-            RecordKind::Control => Some(Control::decode(opened.bytes)?),
-        };
+        let (opened, control) = self.open(now, frame)?;
         if self.state == State::Unconfirmed {
-            self.confirm(now, opened.confirms, control.as_ref(), out)?;
+            self.confirm(now, opened.confirms, control.as_ref())?;
+            self.seal_control(now, &Control::default(), out)?;
         }
         let refreshed = self.refresh.awaits_confirmation();
         if refreshed {
@@ -187,25 +193,45 @@ impl Running {
             };
             return Ok(Opened::Closed(reason));
         }
+        let grant = control.grant;
         let opened = self.refresh_control(now, control)?;
-        Ok(if refreshed { Opened::Refreshed } else { opened })
+        let is_granted = self.take_grant(now, grant);
+        Ok(match opened {
+            _ if refreshed => Opened::Refreshed,
+            Opened::Control if is_granted => Opened::Granted,
+            opened => opened,
+        })
     }
 
-    /// The first record of the initiator: it confirms, and is answered (rule H6).
-    fn confirm(
+    /// Opens a record, and what it says if it is of kind control.
+    pub(super) fn open<'a>(
+        &mut self,
+        now: Now,
+        frame: &'a mut [u8],
+    ) -> Result<(Plain<'a>, Option<Control>), Error> {
+        let opened = self.current.opening.open(now, frame)?;
+        let control = match opened.kind {
+            RecordKind::Data => None,
+            RecordKind::Control => Some(Control::decode(opened.bytes)?),
+        };
+        Ok((opened, control))
+    }
+
+    /// The first record of the initiator: it confirms, and is to be answered (rule H6).
+    pub(super) fn confirm(
         &mut self,
         now: Now,
         confirms: bool,
         control: Option<&Control>,
-        out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        let control = control.ok_or(Error::Unexpected)?;
         let awaits_grant = self.current.common.awaits_grant;
         let lifetime = &mut self.current.opening.lifetime;
         take_confirmation(now, confirms, control, awaits_grant, lifetime)?;
         self.current.sealing.lifetime = *lifetime;
         self.renewal = lifetime.half();
         self.state = State::Open;
-        self.seal_control(now, &Control::default(), out)
+        Ok(())
     }
 
     /// When something is next due, in milliseconds.
@@ -279,14 +305,14 @@ impl Running {
 pub(super) fn take_confirmation(
     now: Now,
     confirms: bool,
-    control: Option<&Control>,
+    control: &Control,
     awaits_grant: bool,
     lifetime: &mut Lifetime,
 ) -> Result<(), Error> {
     if !confirms {
         return Err(Error::Unexpected);
     }
-    match control.and_then(|control| control.remaining) {
+    match control.remaining {
         Some(remaining) => lifetime.clamp(now.millis(), remaining),
         None if awaits_grant => return Err(Error::Expired),
         None => {}

@@ -21,7 +21,7 @@ pub(super) struct Sealing {
     suite: Suite,
     /// How long an epoch may last, in milliseconds.
     ratchet: Option<u64>,
-    agreed: Agreed,
+    pub(super) agreed: Agreed,
     nearly_used_at: Usage,
     pub(super) lifetime: Lifetime,
 }

@@ -126,6 +126,17 @@ pub fn table(credential: Credential) -> (Credentials, CredentialId) {
     (table, id)
 }
 
+/// The frames of which these bytes are made.
+pub fn frames(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    while let Some(prefix) = bytes.first_chunk::<2>() {
+        let (frame, rest) = bytes.split_at(2 + usize::from(u16::from_be_bytes(*prefix)));
+        frames.push(frame.to_vec());
+        bytes = rest;
+    }
+    frames
+}
+
 /// Two ends of a stream association, confirmed.
 pub struct StreamPair {
     pub initiator: StreamSession,

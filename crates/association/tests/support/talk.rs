@@ -215,7 +215,7 @@ impl Talk {
             Opened::Refresh => {
                 let _ = to.refresh(self.now);
             }
-            Opened::Refreshed | Opened::Control => {}
+            Opened::Refreshed | Opened::Granted | Opened::Control => {}
         }
         Ok(())
     }

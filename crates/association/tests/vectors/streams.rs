@@ -189,7 +189,7 @@ fn a_refresh_inside_a_stream_is_the_one_of_the_transcript() {
             match opened.expect("opens") {
                 Opened::Data(data) => assert_eq!(data, bytes(&record["plaintext"])),
                 Opened::Refresh => to.goes_on = true,
-                Opened::Control | Opened::Refreshed => {}
+                Opened::Control | Opened::Refreshed | Opened::Granted => {}
                 Opened::Closed(_) => panic!("closed at record {turn}"),
             }
         }

@@ -1,7 +1,7 @@
 use refpoint_association::{
-    CredentialId, Error as Association, Now, StreamInitiator, StreamResponder,
+    CredentialId, Error as Association, HeldHandle, SessionLabel, StreamAnswer, StreamInitiator,
+    StreamResponder, StreamSession,
 };
-use refpoint_association::{SessionLabel, StreamSession};
 use refpoint_wire::FRAME_HEADER;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -12,44 +12,80 @@ use crate::{Error, Keyring, clock, entropy};
 /// Handshake packets are far smaller.
 const LARGEST_HANDSHAKE: usize = 1024;
 
-/// Makes an association over `io`, as its initiator, by a credential of the keyring.
+/// Makes an association over `io`, as its initiator, by a credential of the keyring: by the handle that the one before
+/// has left, if there is one and the policy wants it, else by a full handshake.
 ///
 /// There is no time limit in it: drop the future to give up. `session` tells apart associations that one pair of
-/// entities wants side by side; the default label is the usual one.
+/// entities wants side by side; the default label is the usual one. A handle that comes to nothing is not used again:
+/// after a failure, try again over another connection, and it is a full handshake.
 ///
 /// # Errors
 /// [`Error::Association`] when the peer does not prove to be the credential's, or says nothing and ends the stream
 /// ([`Truncated`](refpoint_association::Error::Truncated): it may not know this key); [`Error::Io`] from `io`.
 pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
-    mut io: IO,
+    io: IO,
     keyring: &Keyring,
     credential: CredentialId,
     session: SessionLabel,
 ) -> Result<SecureStream<IO>, Error> {
-    let mut out = Vec::new();
-    let initiator = keyring.read(|local, credentials| {
+    let held = keyring.handles().take((credential, session));
+    initiate(io, keyring, (credential, session), held.as_deref()).await
+}
+
+/// Makes an association over `io`, as its initiator, by redeeming `held` if there is one. A handle that the responder
+/// refuses is followed by a full handshake in the same stream.
+pub(crate) async fn initiate<IO: AsyncRead + AsyncWrite + Unpin>(
+    mut io: IO,
+    keyring: &Keyring,
+    place: (CredentialId, SessionLabel),
+    held: Option<&HeldHandle>,
+) -> Result<SecureStream<IO>, Error> {
+    let (mut frames, mut out) = (Frames::new(LARGEST_HANDSHAKE), Vec::new());
+    let mut initiator = begin(keyring, place, held, &mut out)?;
+    let (session, was_resumed) = loop {
+        send(&mut io, &mut out).await?;
+        let answer = receive(&mut io, &mut frames).await?;
+        let was_resumed = initiator.resumes();
+        match initiator.receive(clock::now(), &answer[FRAME_HEADER..], &mut out) {
+            Ok(session) => break (session, was_resumed),
+            // An initiator that does not resume cannot be refused.
+            Err(error @ Association::Handle) => {
+                tracing::info!(%error, "not resumed: a full handshake follows");
+                initiator = begin(keyring, place, None, &mut out)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    send(&mut io, &mut out).await?;
+    finish(io, keyring, (session, was_resumed), frames)
+}
+
+/// Writes the first packet: a Resume if `held` may be redeemed, else an Initiate.
+fn begin(
+    keyring: &Keyring,
+    (credential, session): (CredentialId, SessionLabel),
+    held: Option<&HeldHandle>,
+    out: &mut Vec<u8>,
+) -> Result<StreamInitiator, Error> {
+    let begun = keyring.read(|local, credentials| {
         let entry = credentials
             .find(credential)
             .ok_or(Association::NoCredential)?;
-        StreamInitiator::new(
-            clock::now(),
-            &mut entropy::system(),
-            local,
-            keyring.backend(),
-            (credential, entry.clone()),
-            session,
-            &mut out,
-        )
-    })?;
-    send(&mut io, &mut out).await?;
-    let mut frames = Frames::new(LARGEST_HANDSHAKE);
-    let respond = receive(&mut io, &mut frames).await?;
-    let session = initiator.receive(clock::now(), &respond[FRAME_HEADER..], &mut out)?;
-    send(&mut io, &mut out).await?;
-    finish(io, keyring, session, frames)
+        let entry = (credential, entry.clone());
+        let (now, rng, backend) = (clock::now(), &mut entropy::system(), keyring.backend());
+        if let Some(held) = held {
+            match StreamInitiator::resume(now, rng, local, backend, entry.clone(), held, out) {
+                Ok(initiator) => return Ok(initiator),
+                Err(error) => tracing::debug!(%error, "a handle is of no use any more"),
+            }
+        }
+        StreamInitiator::new(now, rng, local, backend, entry, session, out)
+    });
+    Ok(begun?)
 }
 
-/// Makes an association over `io`, as its responder, with any peer that the keyring has a credential for.
+/// Makes an association over `io`, as its responder, with any peer that the keyring has a credential for, or has
+/// granted a handle to.
 ///
 /// It is ready when the peer has confirmed (rule H6). There is no time limit in it: drop the future to give up, and
 /// never run it where others wait for it ([`Incoming`](crate::Incoming) does neither).
@@ -62,26 +98,42 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<SecureStream<IO>, Error> {
     let mut out = Vec::new();
     let mut frames = Frames::new(LARGEST_HANDSHAKE);
-    let initiate = receive(&mut io, &mut frames).await?;
-    let (backend, packet) = (keyring.backend(), &initiate[FRAME_HEADER..]);
-    let received = keyring.read(|local, credentials| {
-        let now: Now = clock::now();
-        let rng = &mut entropy::system();
-        StreamResponder::receive(now, rng, local, backend, credentials, packet, &mut out)
+    let (backend, handles) = (keyring.backend(), keyring.handles());
+    let first = receive(&mut io, &mut frames).await?;
+    let packet = &first[FRAME_HEADER..];
+    let answered = keyring.read(|local, credentials| {
+        let (now, rng) = (clock::now(), &mut entropy::system());
+        handles.grants(|grants| {
+            let tables = (credentials, grants);
+            StreamResponder::answer(now, rng, local, backend, tables, packet, &mut out)
+        })
     });
     // Filled in one case of failure, too: a stranger in `known` gets an answer that tells it nothing (rule H3).
     send(&mut io, &mut out).await?;
-    let mut session = received?;
+    let answered = match answered? {
+        StreamAnswer::Answered(answered) => answered,
+        StreamAnswer::Refused(refused) => {
+            let initiate = receive(&mut io, &mut frames).await?;
+            let packet = &initiate[FRAME_HEADER..];
+            let answered = keyring.read(|local, credentials| {
+                let (now, rng) = (clock::now(), &mut entropy::system());
+                refused.receive(now, rng, local, backend, credentials, packet, &mut out)
+            });
+            send(&mut io, &mut out).await?;
+            answered?
+        }
+    };
+    let was_resumed = answered.resumes();
     let confirmation = receive(&mut io, &mut frames).await?;
-    session.receive(clock::now(), confirmation, &mut out)?;
+    let session = handles.confirm(clock::now(), answered, confirmation, &mut out)?;
     send(&mut io, &mut out).await?;
-    finish(io, keyring, session, frames)
+    finish(io, keyring, (session, was_resumed), frames)
 }
 
 fn finish<IO>(
     io: IO,
     keyring: &Keyring,
-    session: StreamSession,
+    session: (StreamSession, bool),
     mut frames: Frames,
 ) -> Result<SecureStream<IO>, Error> {
     frames.limit(LARGEST_RECORD);

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::io;
 
 use refpoint_association::{Due, Error};
+use refpoint_keys::Role;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -71,11 +72,26 @@ impl<IO> SecureStream<IO> {
         }
     }
 
-    /// Both directions are in a new association.
+    /// Both directions are in a new association. Its responder grants the next handle.
     pub(super) fn refreshed(&mut self) {
         let peer = self.session.peer().clone();
         tracing::debug!(peer = %peer.entity(), "association refreshed");
+        if peer.role() == Role::Responder {
+            let (session, sealed) = (&mut self.session, self.outbound.sealed());
+            let granted = self.keyring.handles().grant(clock::now(), session, sealed);
+            if let Err(error) = granted {
+                tracing::debug!(peer = %peer.entity(), %error, "no handle for the refreshed association");
+            }
+        }
         self.keyring.succeed(&self.association, peer);
+    }
+
+    /// The responder has said by which handle the association is resumed.
+    pub(super) fn granted(&mut self) {
+        let held = self.session.take_handle();
+        let peer = self.session.peer();
+        let place = (peer.credential_id(), peer.session());
+        self.keyring.hold(place, held);
     }
 
     /// Does what is due at this time.
