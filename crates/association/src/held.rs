@@ -122,6 +122,14 @@ impl HeldHandle {
         now.millis() >= self.until || by_date.is_some_and(|(end, utc)| end <= utc)
     }
 
+    /// Says by date when it ends, where that was not known when it was given.
+    pub(crate) fn date(&mut self, now: Now) {
+        if let (None, Some(utc)) = (self.expires, now.utc) {
+            let left = Duration::from_millis(self.until.saturating_sub(now.millis()));
+            self.expires = Some(utc.saturating_add(left));
+        }
+    }
+
     /// All of it, for storage that outlives the process: layout(1), then its fields. The
     /// initiator's nonces are never part of it (rule S2).
     #[must_use]

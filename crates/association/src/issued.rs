@@ -1,4 +1,4 @@
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
 use rand_core::CryptoRng;
@@ -70,7 +70,8 @@ impl HandleKey {
 
 #[derive(Debug)]
 struct Entry {
-    secret: Resumption,
+    /// Boxed, so that it is wiped where it lies: a table that moves its entries leaves copies behind.
+    secret: Box<Resumption>,
     credential: CredentialId,
     /// The revocation generation of the credential when it was issued.
     generation: u32,
@@ -259,7 +260,7 @@ impl IssuedHandles {
         }
         let id = secret.handle();
         let entry = Entry {
-            secret,
+            secret: Box::new(secret),
             credential: peer.id,
             generation: peer.credential.generation(),
             until,

@@ -251,9 +251,12 @@ impl StreamSession {
     }
 
     /// The handle that [`Opened::Granted`] told of: once. None when there is none, and then what is
-    /// held from earlier associations with this peer is of no use any more.
-    pub fn take_handle(&mut self) -> Option<Box<HeldHandle>> {
-        self.running_mut().ok()?.held.take()
+    /// held from earlier associations with this peer is of no use any more. `now` needs its wall
+    /// clock, if there is one and the handle is to outlive the process.
+    pub fn take_handle(&mut self, now: Now) -> Option<Box<HeldHandle>> {
+        let mut held = self.running_mut().ok()?.held.take()?;
+        held.date(now);
+        Some(held)
     }
 
     /// How often another association has taken over.

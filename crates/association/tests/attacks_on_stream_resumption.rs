@@ -147,7 +147,7 @@ fn a_resume_reflected_to_its_sender_and_an_issued_handle_as_a_held_one_are_nothi
             2,
         );
         let key = *gateway.grants.issued().expose_key();
-        let table = refpoint_association::IssuedHandles::new(16, &mut mirror.rng).with_key(key);
+        let table = refpoint_association::IssuedHandles::new(16, &mut *mirror.rng).with_key(key);
         mirror.grants = refpoint_association::Grants::new(table);
         mirror.refused(now(1), &resume);
         assert_eq!(mirror.restart(now(1), &gateway.issued), 0, "another's");

@@ -192,7 +192,7 @@ fn a_refresh_hands_out_a_new_handle_in_place_of_the_older() {
         let mut to_gateway = Vec::new();
         let refreshed = made.device.refresh(
             at,
-            &mut device.rng,
+            &mut *device.rng,
             &device.local,
             &device.credentials,
             &mut to_gateway,
@@ -206,7 +206,7 @@ fn a_refresh_hands_out_a_new_handle_in_place_of_the_older() {
                         let (local, known) = (&gateway.local, &gateway.credentials);
                         let answered = made.gateway.refresh(
                             at,
-                            &mut gateway.rng,
+                            &mut *gateway.rng,
                             local,
                             known,
                             &mut to_device,
@@ -226,13 +226,13 @@ fn a_refresh_hands_out_a_new_handle_in_place_of_the_older() {
                 match made.device.receive(at, &mut frame, &mut to_gateway) {
                     Ok(Opened::Refresh) => {
                         let (local, known) = (&device.local, &device.credentials);
-                        let rng = &mut device.rng;
+                        let rng = &mut *device.rng;
                         let switched = made.device.refresh(at, rng, local, known, &mut to_gateway);
                         switched.expect("may switch");
                     }
                     Ok(Opened::Granted) => {
                         granted += 1;
-                        device.held = made.device.take_handle();
+                        device.held = made.device.take_handle(at);
                     }
                     opened => assert!(matches!(opened, Ok(Opened::Control | Opened::Refreshed))),
                 }

@@ -9,6 +9,7 @@ use refpoint_keys::{EntityId, ReferencePoint};
 
 use tokio::sync::watch;
 
+use crate::Persistence;
 use crate::association::{Association, WeakAssociation};
 use crate::handles::{Handles, Place};
 
@@ -82,6 +83,31 @@ impl Keyring {
             live: Mutex::default(),
             changes: watch::Sender::new(()),
         }))
+    }
+
+    /// With what the streams of an earlier process have left behind for this one, and a place for what these leave.
+    ///
+    /// Of the keys, those of handles are used. Without any, every peer makes a full handshake over a stream after a
+    /// restart of either end.
+    #[must_use]
+    pub fn with_persistence(self, persistence: Persistence) -> Self {
+        let Persistence {
+            log,
+            keys,
+            issued,
+            device,
+        } = persistence;
+        let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
+        let handles = &self.0.handles;
+        if log.is_some() || keys.is_some() {
+            handles.restore_issued(&table.credentials, (keys, &issued), log);
+        }
+        if let Some(device) = device {
+            table.local = table.local.clone().with_boot_counter(device.boot());
+            handles.restore_held(&table.credentials, device);
+        }
+        drop(table);
+        self
     }
 
     /// Looks at the present state.

@@ -5,12 +5,19 @@ mod support;
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use http::Uri;
-use refpoint_association::{CloseReason, Grants, IssuedHandles, Modes, Policy, SessionLabel};
+use refpoint_association::{
+    CloseReason, Grants, HandleChange, HandleId, IssuedHandles, Modes, Policy, ResponderKeys,
+    SessionLabel, StoredHandle,
+};
+use refpoint_keys::UtcTime;
 use refpoint_transport::stubs::y::y_service_client::YServiceClient;
 use refpoint_transport::{
-    Association, Connector, Error, Incoming, Keyring, Limits, Link, Server, Y, accept, connect,
+    Association, Connector, DeviceFile, Error, HandleLog, Incoming, Keyring, Limits, Link,
+    Persistence, Server, Y, accept, connect,
 };
 use refpoint_y::proto;
 use support::{CORE, GATEWAY, LOOPBACKS, Secure, Setting, id, in_time, listen, tcp_pair};
@@ -303,5 +310,61 @@ async fn a_core_that_grants_nothing_is_never_asked_to_resume() {
     });
     for _ in 0..2 {
         assert!(!resumed(&stream(&gateway, &core).await));
+    }
+}
+
+/// Outlives the cores of a test.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<BTreeMap<HandleId, Vec<u8>>>>);
+
+impl HandleLog for Log {
+    fn write(&mut self, change: HandleChange) {
+        let mut handles = self.0.lock().expect("no panic");
+        match change {
+            HandleChange::Issued(stored) => {
+                handles.insert(stored.id(), stored.expose_bytes().to_vec());
+            }
+            HandleChange::Gone(id) => assert!(handles.remove(&id).is_some(), "it was there"),
+            _ => panic!("a change that this test does not know"),
+        }
+    }
+
+    fn tell(&mut self, now: UtcTime) {
+        assert!(now.as_secs() > 1_577_836_800);
+    }
+}
+
+impl Log {
+    fn persistence(&self) -> Persistence {
+        let keys = ResponderKeys {
+            cookies: [1; 32],
+            slots: [2; 32],
+            handles: [3; 32],
+        };
+        let handles = self.0.lock().expect("no panic");
+        let stored = handles
+            .values()
+            .map(|bytes| StoredHandle::from_bytes(bytes));
+        let stored: Result<_, _> = stored.collect();
+        Persistence::default().with_issued(keys, stored.expect("its own bytes"), self.clone())
+    }
+}
+
+#[tokio::test]
+async fn both_ends_resume_after_a_restart_by_what_they_have_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for modes in [Modes::BOTH, Modes::FRESH] {
+        let (setting, log) = (setting(modes), Log::default());
+        let file = folder.path().join(format!("{modes:?}"));
+        for start in 0..4 {
+            // All that there is of either is made anew.
+            let core = setting.responder().0.with_persistence(log.persistence());
+            let (gateway, credential) = setting.initiator();
+            let device = DeviceFile::open(&file).expect("its own file");
+            let gateway = gateway.with_persistence(Persistence::default().with_device(device));
+            let ends = stream(&(gateway, credential), &core).await;
+            assert_eq!(resumed(&ends), start > 0, "{modes:?} {start}");
+            assert_eq!(log.0.lock().expect("no panic").len(), 1);
+        }
     }
 }

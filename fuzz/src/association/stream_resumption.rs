@@ -171,15 +171,15 @@ impl World {
         };
         let mut stream = self.streams.swap_remove(place);
         match direction {
-            0 => self.to_gateway(&mut stream, frame),
-            _ => self.to_device(&mut stream, frame),
+            0 => self.at_gateway(&mut stream, frame),
+            _ => self.at_device(&mut stream, frame),
         }
         self.streams.push(stream);
         let last = self.streams.len() - 1;
         self.streams.swap(place, last);
     }
 
-    fn to_gateway(&mut self, stream: &mut Stream, mut frame: Vec<u8>) {
+    fn at_gateway(&mut self, stream: &mut Stream, mut frame: Vec<u8>) {
         let (at, mut out) = (now(self.seconds), Vec::new());
         let (local, known) = (&self.gateway.local, &self.gateway.credentials);
         let packet = frame.get(2..).unwrap_or_default();
@@ -227,7 +227,7 @@ impl World {
         stream.push(1, &out);
     }
 
-    fn to_device(&mut self, stream: &mut Stream, mut frame: Vec<u8>) {
+    fn at_device(&mut self, stream: &mut Stream, mut frame: Vec<u8>) {
         let (at, mut out) = (now(self.seconds), Vec::new());
         let failed = match core::mem::replace(&mut stream.device, Device::Nobody) {
             Device::Nobody => return,
@@ -254,7 +254,7 @@ impl World {
                     Ok(opened) => {
                         stream.note(1, &opened);
                         if opened == Opened::Granted {
-                            self.held = session.take_handle();
+                            self.held = session.take_handle(at);
                             let held = self.held.as_ref().expect("both policies want one");
                             self.flash.push(held.expose_bytes().to_vec());
                         }

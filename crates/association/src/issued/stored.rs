@@ -109,7 +109,7 @@ impl StoredHandle {
             now.millis().saturating_add(millis(left))
         };
         let entry = Entry {
-            secret: parsed.secret,
+            secret: Box::new(parsed.secret),
             credential,
             generation: parsed.generation,
             until: monotonic(parsed.until),

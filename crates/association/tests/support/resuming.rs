@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use rand_chacha::ChaCha20Rng;
+use rand_core::CryptoRng;
 use refpoint_association::{
     Backend, CredentialId, Credentials, Error, Grants, HandleChange, HandleId, HeldHandle,
     IssuedHandles, Local, Modes, Now, Opened, Policy, SessionLabel, StoredHandle, StreamAnswer,
@@ -33,12 +33,16 @@ pub struct Device {
     pub credentials: Credentials,
     pub id: CredentialId,
     pub backend: Backend,
-    pub rng: ChaCha20Rng,
+    pub rng: Box<dyn CryptoRng>,
     pub held: Option<Box<HeldHandle>>,
 }
 
 impl Device {
     pub fn new(setting: &Setting, seed: u64) -> Self {
+        Self::with_rng(setting, support::rng(seed))
+    }
+
+    pub fn with_rng(setting: &Setting, rng: impl CryptoRng + 'static) -> Self {
         let (local, credential) = setting.initiator();
         let (credentials, id) = support::table(credential);
         Self {
@@ -46,7 +50,7 @@ impl Device {
             credentials,
             id,
             backend: setting.backend,
-            rng: support::rng(seed),
+            rng: Box::new(rng),
             held: None,
         }
     }
@@ -74,7 +78,7 @@ impl Device {
         let opened = session.receive(now, &mut frame, &mut Vec::new());
         let granted = opened.expect("opens") == Opened::Granted;
         if granted {
-            self.held = session.take_handle();
+            self.held = session.take_handle(now);
         }
         granted
     }
@@ -100,7 +104,7 @@ pub struct Gateway {
     pub credentials: Credentials,
     pub id: CredentialId,
     pub backend: Backend,
-    pub rng: ChaCha20Rng,
+    pub rng: Box<dyn CryptoRng>,
     pub grants: Grants,
     pub issued: Vec<StoredHandle>,
     pub gone: Vec<HandleId>,
@@ -108,16 +112,19 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn new(setting: &Setting, seed: u64) -> Self {
+        Self::with_rng(setting, support::rng(seed))
+    }
+
+    pub fn with_rng(setting: &Setting, mut rng: impl CryptoRng + 'static) -> Self {
         let (local, credential) = setting.responder();
         let (credentials, id) = support::table(credential);
-        let mut rng = support::rng(seed);
         Self {
             local,
             credentials,
             id,
             backend: setting.backend,
             grants: Grants::new(IssuedHandles::new(16, &mut rng)),
-            rng,
+            rng: Box::new(rng),
             issued: Vec::new(),
             gone: Vec::new(),
         }
@@ -127,7 +134,7 @@ impl Gateway {
     /// in it; gives how many of these are of use.
     pub fn restart(&mut self, now: Now, stored: &[StoredHandle]) -> usize {
         let key = *self.grants.issued().expose_key();
-        let mut table = IssuedHandles::new(16, &mut self.rng).with_key(key);
+        let mut table = IssuedHandles::new(16, &mut *self.rng).with_key(key);
         let restored = stored
             .iter()
             .filter(|stored| table.restore(now, &self.credentials, stored).is_ok())
@@ -142,7 +149,7 @@ impl Gateway {
         let tables = (&self.credentials, &mut self.grants);
         let answer = StreamResponder::answer(
             now,
-            &mut self.rng,
+            &mut *self.rng,
             &self.local,
             self.backend,
             tables,
@@ -176,7 +183,7 @@ impl Gateway {
         let mut out = Vec::new();
         let answered = refused.receive(
             now,
-            &mut self.rng,
+            &mut *self.rng,
             &self.local,
             self.backend,
             &self.credentials,
@@ -246,7 +253,7 @@ pub fn connect(at: u64, device: &mut Device, gateway: &mut Gateway) -> Made {
     let (responder, answer) = confirmed.expect("it is genuine");
     let mut initiator = initiator.expect("it is genuine");
     assert!(
-        initiator.take_handle().is_none(),
+        initiator.take_handle(now).is_none(),
         "before the responder has proved itself"
     );
     assert!(

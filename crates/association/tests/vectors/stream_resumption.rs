@@ -106,7 +106,7 @@ fn complete(
     let opened = device.receive(now(at), &mut out, &mut Vec::new());
     assert_eq!(opened, Ok(Opened::Granted));
     talk(at, made, &mut device, &mut session);
-    device.take_handle().expect("a handle")
+    device.take_handle(now(at)).expect("a handle")
 }
 
 fn talk(at: u64, made: &Value, device: &mut StreamSession, gateway: &mut StreamSession) {

@@ -31,15 +31,16 @@ pub trait DeviceStorage: Send {
     fn save(&mut self, held: &HeldHandle) -> io::Result<()>;
 }
 
-/// What the associations of a socket leave behind for the next start, and find there.
+/// What the associations of a socket, or the streams of a keyring, leave behind for the next start, and find there: each
+/// its own.
 ///
 /// Without any, every peer makes a full handshake after a restart.
 #[derive(Default)]
 pub struct Persistence {
-    pub(super) log: Option<Box<dyn HandleLog>>,
-    pub(super) keys: Option<ResponderKeys>,
-    pub(super) issued: Vec<StoredHandle>,
-    pub(super) device: Option<Box<dyn DeviceStorage>>,
+    pub(crate) log: Option<Box<dyn HandleLog>>,
+    pub(crate) keys: Option<ResponderKeys>,
+    pub(crate) issued: Vec<StoredHandle>,
+    pub(crate) device: Option<Box<dyn DeviceStorage>>,
 }
 
 impl Persistence {

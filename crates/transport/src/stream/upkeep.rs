@@ -88,7 +88,7 @@ impl<IO> SecureStream<IO> {
 
     /// The responder has said by which handle the association is resumed.
     pub(super) fn granted(&mut self) {
-        let held = self.session.take_handle();
+        let held = self.session.take_handle(clock::now());
         let peer = self.session.peer();
         let place = (peer.credential_id(), peer.session());
         self.keyring.hold(place, held);
