@@ -34,6 +34,7 @@ mod half_open;
 mod insiders;
 mod outbox;
 mod receiving;
+mod reserved;
 mod responding;
 mod resuming;
 mod sending;
@@ -43,6 +44,7 @@ mod timeouts;
 
 pub use config::Config;
 pub use outbox::{AssociationId, AttemptId, Event, Outbox};
+pub use reserved::ReservedSlot;
 
 /// Timers are numbers: milliseconds above, the slot (at most 22 bits) that they are for below.
 const TIMER_SLOT_BITS: u32 = 24;
@@ -114,6 +116,10 @@ pub struct Endpoint {
     /// The first association of each credential that has any.
     heads: BTreeMap<CredentialId, u32>,
     attempts: BTreeMap<u64, Attempt>,
+    /// Which peers did not answer the last attempt.
+    silent: BTreeSet<(CredentialId, SessionLabel)>,
+    /// Slots from before a restart, until an attempt waits for them.
+    reserved: BTreeMap<(CredentialId, SessionLabel), ReservedSlot>,
     half_open: HalfOpen,
     /// Associations that nobody has confirmed to yet.
     unconfirmed: usize,
@@ -166,6 +172,8 @@ impl Endpoint {
             timers: BTreeSet::new(),
             heads: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            reserved: BTreeMap::new(),
             half_open: HalfOpen::default(),
             unconfirmed: 0,
             scratch: Vec::with_capacity(config.max_datagram),

@@ -121,7 +121,8 @@ pub use backoff::Backoff;
 pub use content_key::{ContentKey, SpentContentKey};
 pub use credential::{Credential, CredentialId, Credentials, Local};
 pub use endpoint::{
-    AssociationId, AttemptId, Config, Endpoint, Event, Outbox, ResponderKeys, Statistics,
+    AssociationId, AttemptId, Config, Endpoint, Event, Outbox, ReservedSlot, ResponderKeys,
+    Statistics,
 };
 pub use error::Error;
 pub use grants::Grants;

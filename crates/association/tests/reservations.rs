@@ -8,7 +8,7 @@ mod support;
 use core::time::Duration;
 
 use net::{World, address};
-use refpoint_association::{Config, Credentials, Endpoint, Modes, Policy};
+use refpoint_association::{Config, Credentials, Endpoint, Error, Modes, Policy, ReservedSlot};
 use refpoint_keys::Profile;
 use refpoint_sim::{Adversary, Entropy, Injector, Packet, Verdict};
 use support::Setting;
@@ -189,4 +189,128 @@ fn fresh_resumptions_wait_for_their_slot_too_and_light_ones_do_not() {
         assert!(world.log("device").failed.is_empty());
         assert_eq!(world.host("gateway").endpoint.len(), 1);
     }
+}
+
+#[test]
+fn a_device_that_loses_its_power_while_it_waits_comes_in_its_slot_and_in_no_other() {
+    for profile in [Profile::Psk, Profile::Pinned, Profile::Known] {
+        let setting = setting(profile);
+        let mut world = busy(&setting);
+        let slot = deferred(&mut world);
+        let kept = world.log("device").reserved.last().expect("a slot").clone();
+        world.reboot("device", &setting);
+        let before = world.host("gateway").endpoint.statistics();
+        world.net.start_capture();
+        let session = world.with("device", |endpoint, now, _, _| {
+            let kept = ReservedSlot::from_bytes(&kept).expect("its own bytes");
+            assert_eq!(kept.to_bytes().len(), 33);
+            endpoint
+                .restore_slot(now, kept.clone())
+                .expect("its key is there");
+            kept.session()
+        });
+        world.connect_with("device", address(2), session);
+        let wait = slot - world.net.now();
+        world.run_for(wait - Duration::from_millis(1));
+        assert!(world.net.captured().is_empty(), "{profile:?}: it waits");
+        // The date is known to a second.
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(world.log("device").established.len(), 1, "{profile:?}");
+        let after = world.host("gateway").endpoint.statistics();
+        assert_eq!(
+            after.retried, before.retried,
+            "{profile:?}: not another slot"
+        );
+        // It is good once.
+        let label = refpoint_association::SessionLabel::new(b"later").expect("short");
+        world.net.start_capture();
+        world.connect_with("device", address(2), label);
+        world.run_for(Duration::from_millis(1));
+        assert!(!world.net.captured().is_empty(), "{profile:?}");
+    }
+}
+
+#[test]
+fn a_slot_that_is_past_or_of_another_key_is_not_taken_in() {
+    let setting = setting(Profile::Psk);
+    let mut world = busy(&setting);
+    deferred(&mut world);
+    let kept = world.log("device").reserved.last().expect("a slot").clone();
+    let kept = ReservedSlot::from_bytes(&kept).expect("its own bytes");
+    for len in 0..kept.to_bytes().len() {
+        assert!(ReservedSlot::from_bytes(&kept.to_bytes()[..len]).is_err());
+    }
+    let other = Setting {
+        key_id: b"k002",
+        ..setting.clone()
+    };
+    world.reboot("device", &other);
+    let restored = world.with("device", |endpoint, now, _, _| {
+        endpoint.restore_slot(now, kept.clone())
+    });
+    assert_eq!(restored, Err(Error::NoCredential));
+    world.reboot("device", &setting);
+    world.run_for(Duration::from_secs(300));
+    let restored = world.with("device", |endpoint, now, _, _| {
+        endpoint.restore_slot(now, kept)
+    });
+    assert_eq!(restored, Err(Error::Expired));
+}
+
+/// From how many milliseconds on the device has sent, counted from the first of these packets.
+fn sent_at(world: &World, from: Duration) -> Vec<u128> {
+    let captured = world.net.captured().iter();
+    let sent: Vec<_> = captured
+        .filter(|(at, packet)| packet.from == address(1) && *at >= from)
+        .map(|(at, _)| at.as_millis())
+        .collect();
+    let first = sent.first().copied().unwrap_or_default();
+    sent.into_iter().map(|at| at - first).collect()
+}
+
+#[test]
+fn who_is_in_its_slot_repeats_at_once_and_who_comes_after_an_outage_does_not_press() {
+    let drop_all = |_: Duration, _: &Packet, _: &mut Injector| Verdict::Drop;
+    let gaps =
+        |sent: Vec<u128>| -> Vec<u128> { sent.windows(2).map(|pair| pair[1] - pair[0]).collect() };
+    // A peer that was there is asked again soon.
+    let setting = setting(Profile::Psk);
+    let mut world = busy(&setting);
+    world.net.set_adversary(drop_all);
+    world.net.start_capture();
+    world.connect("device", "gateway");
+    world.run_for(Duration::from_secs(9));
+    let first = gaps(sent_at(&world, Duration::ZERO));
+    assert!((100..=600).contains(&first[0]), "{first:?}");
+    // One that was away is given the time that it may need to answer everybody.
+    assert_eq!(world.log("device").failed.len(), 1);
+    world.net.start_capture();
+    let from = world.net.now();
+    world.connect("device", "gateway");
+    world.run_for(Duration::from_secs(9));
+    let second = gaps(sent_at(&world, from));
+    assert!(second.iter().all(|gap| *gap >= 2_000), "{second:?}");
+    assert!((2_000..=2_500).contains(&second[0]), "{second:?}");
+    assert!(second.len() < first.len());
+    // And when it has answered once, it is a peer that was there.
+    let pass = |_: Duration, _: &Packet, _: &mut Injector| Verdict::Pass;
+    world.net.set_adversary(pass);
+    world.associate("device", "gateway");
+    world.net.set_adversary(drop_all);
+    world.net.start_capture();
+    let from = world.net.now();
+    world.connect("device", "gateway");
+    world.run_for(Duration::from_secs(2));
+    let third = gaps(sent_at(&world, from));
+    assert!((100..=600).contains(&third[0]), "{third:?}");
+    // In its slot it is expected, by a peer that is busy.
+    let mut world = busy(&setting);
+    let slot = deferred(&mut world);
+    world.net.set_adversary(drop_all);
+    world.net.start_capture();
+    let wait = slot - world.net.now();
+    world.run_for(wait + Duration::from_secs(5));
+    let fourth = gaps(sent_at(&world, slot));
+    assert!((300..=800).contains(&fourth[0]), "{fourth:?}");
+    assert!(fourth.iter().all(|gap| *gap >= 300), "{fourth:?}");
 }

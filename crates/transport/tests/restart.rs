@@ -10,7 +10,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use refpoint_association::{Config, HandleChange, HandleId, ResponderKeys, StoredHandle};
+use refpoint_association::{
+    Config, HandleChange, HandleId, ReservedSlot, ResponderKeys, StoredHandle,
+};
 use refpoint_keys::UtcTime;
 use refpoint_transport::{
     Datagrams, DeviceFile, DeviceStorage as _, HandleLog, Keyring, Persistence,
@@ -157,4 +159,45 @@ fn a_device_file_counts_boots_and_is_its_owners_alone() {
         let refused = DeviceFile::open(&path).expect_err("can be read by others");
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
     }
+}
+
+/// A slot for key `k1` at this date, as a device keeps it.
+fn slot(at: u64) -> ReservedSlot {
+    let bytes = [&[2, 1], &[7; 16][..], &at.to_be_bytes(), &[0], b"\x02k1"].concat();
+    ReservedSlot::from_bytes(&bytes).expect("well-formed")
+}
+
+#[test]
+fn a_device_file_keeps_a_slot_until_it_is_past_or_its_device_was_served() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("device");
+    let open = || DeviceFile::open(&path).expect("its own file");
+    let utc = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("after 1970");
+    let (coming, past) = (slot(utc.as_secs() + 600), slot(utc.as_secs() - 600));
+    let mut file = open();
+    file.reserve(&past).expect("durable");
+    assert_eq!(open().slots().len(), 0, "of no use any more");
+    file.reserve(&coming).expect("durable");
+    let mut file = open();
+    assert_eq!(file.slots(), [coming.to_bytes()]);
+    // layout, carriage, terms, modes, epoch ‖ handle ‖ secret ‖ date ‖ session ‖ key id ‖ ids
+    let (a, b) = ("//sp.example.com/id-mn/CSensor1", "//sp.example.com/id-mn");
+    let ids = [a, b].map(|id| [&[id.len() as u8], id.as_bytes()].concat());
+    let end = (utc.as_secs() + 600).to_be_bytes();
+    let held = [
+        &[1, 1, 0x29, 3, 20],
+        &[5; 44][..],
+        &end,
+        &[0],
+        b"\x02k1",
+        &ids.concat(),
+    ]
+    .concat();
+    let now = refpoint_association::Now::without_utc(core::time::Duration::ZERO);
+    let held = refpoint_association::HeldHandle::from_bytes(now, &held).expect("well-formed");
+    file.save(&held).expect("durable");
+    assert!(file.slots().is_empty() && open().slots().is_empty());
+    assert_eq!(open().held().len(), 1);
 }

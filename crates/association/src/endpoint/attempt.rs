@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Backoff, CredentialId, Error, HeldHandle, Now,
     negotiation::{Context, Offer, Wanted},
+    time::millis,
 };
 
 mod answered;
@@ -52,6 +53,8 @@ pub(crate) struct Attempt {
     since: u64,
     until: u64,
     repeats: u32,
+    /// How it repeats what is not answered.
+    pace: Backoff,
     timer: u64,
     /// Nothing is sent before its slot has come.
     waits: bool,
@@ -88,6 +91,45 @@ impl Attempt {
         Context {
             binding: self.inside.as_ref().map(|(_, binding)| &***binding),
             ..context
+        }
+    }
+
+    /// Which credential it uses, and for which session.
+    pub(crate) fn place(&self) -> (CredentialId, SessionLabel) {
+        (self.wanted.id, self.wanted.session)
+    }
+
+    pub(crate) const fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// Whether a busy responder would give it a slot: `light` is simply served, and a refresh has
+    /// no Retry.
+    pub(crate) fn waits_for_slots(&self) -> bool {
+        let is_light = matches!(&self.resuming, Some(resuming) if resuming.mode == Mode::Light);
+        self.inside.is_none() && !is_light
+    }
+
+    /// It goes on when its slot has come, with this token and as much time as a new one.
+    pub(crate) fn await_slot(
+        &mut self,
+        now: Now,
+        wait: core::time::Duration,
+        token: Cookie,
+        rng: &mut dyn CryptoRng,
+        timeout: u64,
+    ) {
+        self.cookies.add(token, rng);
+        self.wait_until(now.millis().saturating_add(millis(wait)), timeout);
+    }
+
+    fn wait_until(&mut self, at: u64, timeout: u64) {
+        self.timer = at;
+        self.waits = true;
+        self.pace = Backoff::SLOT;
+        self.until = self.until.max(at.saturating_add(timeout));
+        if let Some(resuming) = &mut self.resuming {
+            resuming.until = resuming.until.max(at.saturating_add(timeout / 4));
         }
     }
 
@@ -159,15 +201,23 @@ impl Endpoint {
             since,
             until: since + self.config.handshake_timeout,
             repeats: 0,
+            pace: Backoff::REPEAT,
             timer: 0,
             waits: false,
             other_version: false,
         };
+        if self.silent.contains(&attempt.place()) {
+            // It was away, and everybody asks for it: repeats would only be more load.
+            attempt.pace = Backoff::RETURN;
+        }
         self.choose_handle(now, &mut attempt, issuer);
         self.try_once(now, rng, &mut attempt, None)?;
-        let number = self.number();
+        self.await_reserved(now, rng, &mut attempt);
+        let (number, waits) = (self.number(), attempt.waits);
         self.file(number, attempt, rng);
-        self.repeat(now, number, out);
+        if !waits {
+            self.repeat(now, number, out);
+        }
         Ok(AttemptId(number))
     }
 
@@ -247,7 +297,7 @@ impl Endpoint {
         if !attempt.waits {
             let from = attempt.timer.max(attempt.since);
             attempt.timer = if attempt.cookies.is_empty() {
-                from + Backoff::REPEAT.delay(attempt.repeats, rng)
+                from + attempt.pace.delay(attempt.repeats, rng)
             } else {
                 from + TURN
             };
@@ -388,8 +438,12 @@ impl Endpoint {
         error: Error,
         out: &mut dyn Outbox,
     ) {
-        if let Some((id, _)) = attempt.inside {
-            self.refresh_failed(now, id);
+        match attempt.inside {
+            Some((id, _)) => self.refresh_failed(now, id),
+            None if error == Error::NoAnswer => {
+                self.silent.insert(attempt.place());
+            }
+            None => {}
         }
         out.event(Event::Failed {
             attempt: AttemptId(number),
@@ -399,6 +453,8 @@ impl Endpoint {
 
     /// Ends the attempts by a credential that is removed: none of them makes an association.
     pub(crate) fn abandon(&mut self, now: Now, credential: CredentialId, out: &mut dyn Outbox) {
+        self.silent.retain(|(silent, _)| *silent != credential);
+        self.reserved.retain(|(of, _), _| *of != credential);
         let by_it = |attempt: &Attempt| attempt.wanted.id == credential;
         self.end_attempts(now, by_it, &Error::NoCredential, out);
     }

@@ -1,5 +1,6 @@
 use core::{net::SocketAddr, time::Duration};
 
+use super::ReservedSlot;
 use crate::{Authenticated, Error, HandleChange, HeldHandle};
 
 /// Names an association of an [`Endpoint`](crate::Endpoint); never reused.
@@ -70,6 +71,8 @@ pub enum Event<'a> {
         attempt: AttemptId,
         /// When, in monotonic time.
         until: Duration,
+        /// What a device keeps, to come in its slot even if it restarts; none without a wall clock.
+        slot: Option<&'a ReservedSlot>,
     },
     /// A handshake that this end had started has failed.
     Failed {

@@ -31,6 +31,8 @@ pub struct Log {
     pub gone: Vec<HandleId>,
     pub not_resumed: Vec<Error>,
     pub deferred: Vec<Duration>,
+    /// The slots behind that, as a device would store them.
+    pub reserved: Vec<Vec<u8>>,
     pub sent: Vec<(SocketAddr, Vec<u8>)>,
 }
 
@@ -53,7 +55,11 @@ impl Outbox for Log {
             Event::Handles(HandleChange::Issued(stored)) => self.issued.push(stored),
             Event::Handles(HandleChange::Gone(id)) => self.gone.push(id),
             Event::NotResumed { error, .. } => self.not_resumed.push(error),
-            Event::Deferred { until, .. } => self.deferred.push(until),
+            Event::Deferred { until, slot, .. } => {
+                self.deferred.push(until);
+                self.reserved
+                    .extend(slot.map(refpoint_association::ReservedSlot::to_bytes));
+            }
             _ => panic!("an event that this test does not know"),
         }
     }

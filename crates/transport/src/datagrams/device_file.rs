@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use refpoint_association::HeldHandle;
+use refpoint_association::{HeldHandle, ReservedSlot, SessionLabel};
+use refpoint_keys::KeyId;
 use zeroize::Zeroizing;
 
 use super::DeviceStorage;
@@ -14,10 +15,10 @@ const MAGIC: &[u8] = b"refpoint device 1\n";
 /// A device has a handful of handles of some 200 bytes.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// A device's handles and boot counter in one file.
+/// A device's handles, slots and boot counter in one file: of one socket, or of the streams of one keyring.
 ///
 /// ```text
-/// "refpoint device 1\n"  boot counter (8)  then for each handle: length (2)  bytes
+/// "refpoint device 1\n"  boot counter (8)  then for each handle or slot: length (2)  bytes
 /// ```
 ///
 /// The file is for its owner only (0600) and replaced as a whole: after a loss of power it is the
@@ -26,7 +27,11 @@ pub struct DeviceFile {
     path: PathBuf,
     boot: u64,
     held: BTreeMap<Place, Zeroizing<Vec<u8>>>,
+    slots: BTreeMap<Asked, ReservedSlot>,
 }
+
+/// By which key, for which session.
+type Asked = (Vec<u8>, Vec<u8>);
 
 /// Which handle takes the place of which: peer, connection key, session.
 type Place = (String, Vec<u8>, Vec<u8>);
@@ -37,6 +42,10 @@ fn place(held: &HeldHandle) -> Place {
         held.key_id().as_bytes().to_vec(),
         held.session().as_bytes().to_vec(),
     )
+}
+
+fn asked(key: KeyId, session: SessionLabel) -> Asked {
+    (key.as_bytes().to_vec(), session.as_bytes().to_vec())
 }
 
 impl DeviceFile {
@@ -50,6 +59,7 @@ impl DeviceFile {
             path: path.into(),
             boot: 0,
             held: BTreeMap::new(),
+            slots: BTreeMap::new(),
         };
         match File::open(&file.path) {
             Ok(opened) => file.read(opened)?,
@@ -90,6 +100,11 @@ impl DeviceFile {
             if let Ok(held) = HeldHandle::from_bytes(clock::now(), entry) {
                 let entry = Zeroizing::new(entry.to_vec());
                 self.held.insert(place(&held), entry);
+            } else if let Ok(slot) = ReservedSlot::from_bytes(entry)
+                && clock::now().utc.is_some_and(|utc| slot.is_ahead(utc))
+            {
+                self.slots
+                    .insert(asked(slot.key_id(), slot.session()), slot);
             }
         }
         match rest {
@@ -100,12 +115,16 @@ impl DeviceFile {
 
     /// Writes a copy, makes it durable, and lets it take the place of the file.
     fn replace(&self) -> io::Result<()> {
-        let entries = self.held.values().map(|entry| 2 + entry.len());
-        let length = MAGIC.len() + 8 + entries.sum::<usize>();
+        let slots: Vec<_> = self.slots.values().map(ReservedSlot::to_bytes).collect();
+        let entries = || {
+            let held = self.held.values().map(|entry| &***entry);
+            held.chain(slots.iter().map(Vec::as_slice))
+        };
+        let length = MAGIC.len() + 8 + entries().map(|entry| 2 + entry.len()).sum::<usize>();
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&self.boot.to_be_bytes());
-        for entry in self.held.values() {
+        for entry in entries() {
             let length = u16::try_from(entry.len()).map_err(|_| self.damaged())?;
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(entry);
@@ -161,6 +180,21 @@ impl DeviceStorage for DeviceFile {
 
     fn save(&mut self, held: &HeldHandle) -> io::Result<()> {
         self.held.insert(place(held), held.expose_bytes());
+        // Who has a handle has been served.
+        self.slots.remove(&asked(held.key_id(), held.session()));
+        self.replace()
+    }
+
+    fn slots(&self) -> Vec<Vec<u8>> {
+        self.slots.values().map(ReservedSlot::to_bytes).collect()
+    }
+
+    fn reserve(&mut self, slot: &ReservedSlot) -> io::Result<()> {
+        let place = asked(slot.key_id(), slot.session());
+        if self.slots.get(&place) == Some(slot) {
+            return Ok(());
+        }
+        self.slots.insert(place, slot.clone());
         self.replace()
     }
 }

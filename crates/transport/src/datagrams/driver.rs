@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use refpoint_association::{
     AssociationId, AttemptId, Authenticated, CloseReason, Config, Credential, CredentialId,
-    Credentials, Endpoint, Error, HeldHandle, SessionLabel, StoredHandle,
+    Credentials, Endpoint, Error, HeldHandle, ReservedSlot, SessionLabel, StoredHandle,
 };
 use refpoint_keys::{EntityId, ReferencePoint};
 use refpoint_primitive::{Bytes, ExchangeId, Failure, ResponseMessage};
@@ -56,6 +56,7 @@ pub(super) struct Driver {
     /// What an earlier process left and no credential here fits yet.
     left: (Vec<StoredHandle>, Vec<HeldHandle>),
     renewing: Renewing,
+    slots: Vec<ReservedSlot>,
 }
 
 /// The answer to a peer's request.
@@ -76,8 +77,10 @@ impl Driver {
         up: Up,
     ) -> Self {
         let mut local = keyring.read(|local, _| local.clone());
-        let mut held = Vec::new();
+        let (mut held, mut slots) = (Vec::new(), Vec::new());
         if let Some(device) = &persistence.device {
+            let kept = device.slots().into_iter();
+            slots.extend(kept.filter_map(|bytes| ReservedSlot::from_bytes(&bytes).ok()));
             local = local.with_boot_counter(device.boot());
             let kept = device.held().into_iter();
             held.extend(kept.filter_map(|bytes| HeldHandle::from_bytes(clock::now(), &bytes).ok()));
@@ -93,6 +96,7 @@ impl Driver {
             log: persistence.log,
             device: persistence.device,
             left: (persistence.issued, held),
+            slots,
             keyring: keyring.clone(),
             credentials: HashMap::new(),
             peers: Peers::default(),
@@ -215,7 +219,11 @@ impl Driver {
                         tracing::info!(%peer, reason = %error, "not resumed: a full handshake follows");
                     }
                 }
-                Happened::Deferred(attempt, until) => {
+                Happened::Deferred(attempt, until, slot) => {
+                    let reserved = slot.and_then(|slot| Some(self.device.as_mut()?.reserve(&slot)));
+                    if let Some(Err(error)) = reserved {
+                        tracing::warn!(%error, "a slot was not kept: after a loss of power another is asked for");
+                    }
                     let wait = until.saturating_sub(clock::monotonic());
                     if let Some((peer, _)) = self.peers.of_attempt(attempt) {
                         tracing::info!(%peer, ?wait, "the peer is busy and has given a slot");
@@ -519,6 +527,8 @@ impl Driver {
         let (now, endpoint) = (clock::now(), &mut self.endpoint);
         let (issued, held) = &mut self.left;
         let fits_none = |restored: Result<(), Error>| restored == Err(Error::NoCredential);
+        let slots = &mut self.slots;
+        slots.retain(|slot| fits_none(endpoint.restore_slot(now, slot.clone()).map(|_| ())));
         let before = issued.len();
         issued.retain(|stored| fits_none(endpoint.restore_issued(now, stored)));
         if issued.len() < before {

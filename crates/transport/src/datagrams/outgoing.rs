@@ -6,6 +6,7 @@ use std::io;
 
 use refpoint_association::{
     AssociationId, AttemptId, Authenticated, Error, Event, HandleChange, HeldHandle, Outbox,
+    ReservedSlot,
 };
 use refpoint_primitive::Bytes;
 use tokio::net::UdpSocket;
@@ -34,7 +35,7 @@ pub(super) enum Happened {
     Held(HeldHandle),
     Handles(HandleChange),
     NotResumed(AttemptId, Error),
-    Deferred(AttemptId, Duration),
+    Deferred(AttemptId, Duration, Option<ReservedSlot>),
 }
 
 impl Outbox for Outgoing {
@@ -61,7 +62,11 @@ impl Outbox for Outgoing {
             }
             Event::Handles(change) => Happened::Handles(change),
             Event::NotResumed { attempt, error } => Happened::NotResumed(attempt, error),
-            Event::Deferred { attempt, until } => Happened::Deferred(attempt, until),
+            Event::Deferred {
+                attempt,
+                until,
+                slot,
+            } => Happened::Deferred(attempt, until, slot.cloned()),
             // Later versions may tell more; what this one needs is above.
             _ => return,
         });

@@ -1,7 +1,7 @@
 use core::fmt;
 use std::io;
 
-use refpoint_association::{HandleChange, HeldHandle, ResponderKeys, StoredHandle};
+use refpoint_association::{HandleChange, HeldHandle, ReservedSlot, ResponderKeys, StoredHandle};
 use refpoint_keys::UtcTime;
 use zeroize::Zeroizing;
 
@@ -29,6 +29,21 @@ pub trait DeviceStorage: Send {
     /// # Errors
     /// When the medium fails: the device goes on, and makes a full handshake after its next boot.
     fn save(&mut self, held: &HeldHandle) -> io::Result<()>;
+
+    /// The slots that were kept, as [`ReservedSlot::to_bytes`] gave them.
+    fn slots(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
+    /// Keeps the slot that a busy peer has given, instead of the one for the same key and session, until a handle of
+    /// these comes or it is past; durable when it returns. A storage without this asks for another slot after its next
+    /// boot.
+    ///
+    /// # Errors
+    /// When the medium fails.
+    fn reserve(&mut self, _slot: &ReservedSlot) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What the associations of a socket, or the streams of a keyring, leave behind for the next start, and find there: each

@@ -63,6 +63,7 @@ impl Endpoint {
         });
         match agreement {
             Ok((agreement, remote)) => {
+                self.silent.remove(&attempt.place());
                 let mut random = [0; 4];
                 rng.fill_bytes(&mut random);
                 let held = self.held_by_light(now, &agreement);

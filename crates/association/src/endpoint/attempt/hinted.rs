@@ -5,7 +5,7 @@ use core::time::Duration;
 use refpoint_keys::Profile;
 use refpoint_wire::{PacketHash, Refuse};
 
-use super::*;
+use super::{super::reserved::reserved, *};
 
 /// How long a slot may be in the future, in milliseconds: one that the responder has authenticated,
 /// and one that it could not (rule T3).
@@ -37,7 +37,8 @@ impl Endpoint {
         };
         let news = attempt.cookies.add(retry.cookie, rng);
         if retry.slot > 0 {
-            self.wait_for_slot(now, number, &mut attempt, (retry.slot, profile), out);
+            let slot = (retry.slot, retry.cookie);
+            self.wait_for_slot(now, number, &mut attempt, (slot, profile), out);
         } else if news && !attempt.waits && attempt.followed < AT_ONCE {
             attempt.followed += 1;
             attempt.timer = now.millis();
@@ -61,7 +62,7 @@ impl Endpoint {
         now: Now,
         number: u64,
         attempt: &mut Attempt,
-        (slot, profile): (u32, Option<Profile>),
+        ((slot, token), profile): ((u32, Cookie), Option<Profile>),
         out: &mut dyn Outbox,
     ) {
         let limit = match profile {
@@ -72,15 +73,12 @@ impl Endpoint {
         if attempt.waits && attempt.timer <= at {
             return;
         }
-        attempt.timer = at;
-        attempt.waits = true;
-        attempt.until = attempt.until.max(at + self.config.handshake_timeout);
-        if let Some(resuming) = &mut attempt.resuming {
-            resuming.until = resuming.until.max(at + self.config.handshake_timeout / 4);
-        }
+        attempt.wait_until(at, self.config.handshake_timeout);
+        let reserved = reserved(now, attempt, token, at);
         out.event(Event::Deferred {
             attempt: AttemptId(number),
             until: Duration::from_millis(at),
+            slot: reserved.as_ref(),
         });
     }
 
