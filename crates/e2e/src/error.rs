@@ -1,3 +1,4 @@
+use refpoint_primitive::Failure;
 use thiserror::Error;
 
 /// Why something could not be sealed or opened.
@@ -22,6 +23,9 @@ pub enum Error {
     /// It was opened before.
     #[error("it was opened before: a replay")]
     Replayed,
+    /// It was to be opened again, and was not opened before.
+    #[error("it was not opened before: what is read again is what was read")]
+    NotOpened,
     /// It is for something else.
     #[error("it is meant for another target")]
     WrongTarget,
@@ -80,6 +84,44 @@ pub enum Error {
     /// No more can be remembered.
     #[error("no room for more {0}: raise the limit or rotate sooner")]
     Full(&'static str),
+}
+
+impl Error {
+    /// As what a node refuses a primitive for this reason, and with which result code.
+    ///
+    /// | error | failure |
+    /// |---|---|
+    /// | unknown sender or pre-key, out of validity, no session | unknown key |
+    /// | altered, redirected, replayed, impersonated, not committed to | not sealed |
+    /// | malformed, not carried | malformed |
+    /// | expired | expired |
+    /// | not allowed | forbidden |
+    /// | too large | too large |
+    /// | no room | queue full |
+    /// | clock, state, configuration | internal |
+    ///
+    /// It tells a node in between no more than it can read off key id, number and expiry, which are in clear.
+    #[must_use]
+    pub const fn failure(&self) -> Failure {
+        match self {
+            Self::UnknownSender
+            | Self::UnknownPreKey
+            | Self::NotValid(_)
+            | Self::Association(_) => Failure::UnknownKey,
+            Self::Authentication
+            | Self::Replayed
+            | Self::NotOpened
+            | Self::WrongTarget
+            | Self::Impersonation
+            | Self::Commitment => Failure::NotSealed,
+            Self::Malformed(_) | Self::Primitive(_) => Failure::Malformed,
+            Self::Expired => Failure::Expired,
+            Self::NotAllowed(_) => Failure::Forbidden,
+            Self::TooLarge { .. } => Failure::TooLarge,
+            Self::Full(_) => Failure::QueueFull,
+            Self::NoClock | Self::Stale | Self::Config(_) | Self::Keys(_) => Failure::Internal,
+        }
+    }
 }
 
 impl From<refpoint_association::Error> for Error {

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Contacts, Delivery, Error, Opened, Opener, Sealer, Target, generated as proto, layout, padding,
+    pre_key_ring::Reading,
 };
 
 const LABEL: &[u8] = b"refpoint/1 group";
@@ -97,6 +98,33 @@ impl Group {
         contacts: &Contacts,
         target: &Target,
     ) -> Result<Opened, Error> {
+        let at = (backend, now);
+        self.reveal(opener, at, contacts, target, Reading::First)
+    }
+
+    /// Opens once more what has opened, as [`Opener::open_again`] does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::NotOpened`].
+    pub fn open_again(
+        &self,
+        opener: &mut Opener,
+        (backend, now): (Backend, Option<UtcTime>),
+        contacts: &Contacts,
+        target: &Target,
+    ) -> Result<Opened, Error> {
+        let at = (backend, now);
+        self.reveal(opener, at, contacts, target, Reading::Again)
+    }
+
+    fn reveal(
+        &self,
+        opener: &mut Opener,
+        (backend, now): (Backend, Option<UtcTime>),
+        contacts: &Contacts,
+        target: &Target,
+        reading: Reading,
+    ) -> Result<Opened, Error> {
         let [kind, expires @ ..] = *self.head.first_chunk::<5>().ok_or(MALFORMED)?;
         let expires = UtcTime::from_secs(u32::from_be_bytes(expires).into());
         let suite = if kind & AES == 0 {
@@ -108,7 +136,8 @@ impl Group {
         let digest = digest(&self.head, &self.ciphertext);
         let mut refused = Error::UnknownPreKey;
         for part in &self.parts {
-            match opener.open_bound(now, contacts, target, part, Some(&digest)) {
+            let how = (Some(&digest), reading);
+            match opener.open_bound(now, contacts, target, part, how) {
                 Ok(mut opened) => {
                     if opened.head.expires != expires {
                         return Err(MALFORMED);

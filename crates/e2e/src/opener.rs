@@ -8,6 +8,7 @@ use crate::{
     Contacts, Error, PreKeyRing, Target,
     object::{Bound, Head},
     padding,
+    pre_key_ring::Reading,
 };
 
 /// By what the sender of an object was proved.
@@ -92,7 +93,27 @@ impl Opener {
         target: &Target,
         object: &[u8],
     ) -> Result<Opened, Error> {
-        self.open_bound(now, contacts, target, object, None)
+        let how = (None, Reading::First);
+        self.open_bound(now, contacts, target, object, how)
+    }
+
+    /// Opens once more an object that has opened: for a resource that is read again. Changes nothing.
+    ///
+    /// It is the caller who knows that this is the same resource, and not a replay in another; who
+    /// cannot tell, calls [`open`](Self::open) only. What has expired, or whose pre-key is destroyed, opens
+    /// no more.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::NotOpened`].
+    pub fn open_again(
+        &self,
+        now: Option<UtcTime>,
+        contacts: &Contacts,
+        target: &Target,
+        object: &[u8],
+    ) -> Result<Opened, Error> {
+        let how = (None, Reading::Again);
+        Ok(self.revealed(now, contacts, target, object, how)?.0)
     }
 
     /// Opens an object, or the part of the group with that digest.
@@ -102,8 +123,23 @@ impl Opener {
         contacts: &Contacts,
         target: &Target,
         object: &[u8],
-        group: Option<&[u8; 32]>,
+        (group, reading): (Option<&[u8; 32]>, Reading),
     ) -> Result<Opened, Error> {
+        let how = (group, reading);
+        let (opened, ephemeral) = self.revealed(now, contacts, target, object, how)?;
+        self.ring.mark(opened.head.number, ephemeral);
+        Ok(opened)
+    }
+
+    /// The object's contents and its ephemeral.
+    fn revealed(
+        &self,
+        now: Option<UtcTime>,
+        contacts: &Contacts,
+        target: &Target,
+        object: &[u8],
+        (group, reading): (Option<&[u8; 32]>, Reading),
+    ) -> Result<(Opened, [u8; 32]), Error> {
         let (head, head_bytes, message) = Head::parse(object)?;
         match now {
             Some(now) if head.expires <= now => return Err(Error::Expired),
@@ -114,7 +150,8 @@ impl Opener {
         let ephemeral = message
             .first_chunk()
             .ok_or(Error::Malformed("sealed object"))?;
-        let held = self.ring.admits(now, head.number, head.suite, ephemeral)?;
+        let read = (ephemeral, reading);
+        let held = self.ring.admits(now, head.number, head.suite, read)?;
         let sender = contact.map(|(_, record)| record);
         let psk = contact.map(|(key, record)| key.object_psk(record.id(), &self.id));
         let psk = psk.transpose().map_err(|_| Error::UnknownSender)?;
@@ -153,13 +190,13 @@ impl Opener {
             content.len()
         };
         let content = Zeroizing::new(content[..len].to_vec());
-        self.ring.mark(head.number, revealed.ephemeral);
-        Ok(Opened {
+        let opened = Opened {
             sender,
             proof,
             head,
             content,
-        })
+        };
+        Ok((opened, revealed.ephemeral))
     }
 }
 

@@ -65,6 +65,15 @@ impl Held {
     }
 }
 
+/// How often an object is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// For the first time.
+    First,
+    /// Once more, by who knows where it was opened first.
+    Again,
+}
+
 /// Of a kept state.
 const FORMAT: u8 = 1;
 
@@ -194,7 +203,7 @@ impl PreKeyRing {
         now: Option<UtcTime>,
         number: u32,
         suite: Suite,
-        ephemeral: &[u8; 32],
+        (ephemeral, reading): (&[u8; 32], Reading),
     ) -> Result<&StaticKey, Error> {
         let (key, seen) = match NonZeroU32::new(number) {
             None => {
@@ -214,7 +223,11 @@ impl PreKeyRing {
                 (&held.key, &held.seen)
             }
         };
-        seen.admits(ephemeral, self.policy.objects)?;
+        match reading {
+            Reading::First => seen.admits(ephemeral, self.policy.objects)?,
+            Reading::Again if seen.knows(ephemeral) => {}
+            Reading::Again => return Err(Error::NotOpened),
+        }
         Ok(key)
     }
 

@@ -21,6 +21,11 @@ impl Seen {
         Ok(())
     }
 
+    /// Whether an object with this ephemeral has opened.
+    pub(crate) fn knows(&self, ephemeral: &[u8; 32]) -> bool {
+        self.ephemerals.contains(ephemeral)
+    }
+
     /// Remembers the ephemeral of an object that has opened.
     pub(crate) fn mark(&mut self, ephemeral: [u8; 32]) {
         self.ephemerals.insert(ephemeral);

@@ -336,3 +336,19 @@ fn a_group_hides_its_size_as_objects_do_and_needs_receivers_alike() {
         assert_eq!(sealed, Err(Error::Config("group")));
     }
 }
+
+#[test]
+fn a_member_reads_again_what_it_has_read() {
+    let (mut sensor, mut members) = setting();
+    let group = seal(&mut sensor, &members, None, b"21.5");
+    let again = |member: &mut Party| {
+        let at = (Backend::AwsLc, Some(utc(1)));
+        let opened = group.open_again(&mut member.opener, at, &member.contacts, &target());
+        opened.map(|opened| opened.content.to_vec())
+    };
+    assert_eq!(again(&mut members[0]), Err(Error::NotOpened));
+    assert_eq!(reads(&mut members[0], &group).as_deref(), Ok(&b"21.5"[..]));
+    assert_eq!(again(&mut members[0]).as_deref(), Ok(&b"21.5"[..]));
+    assert_eq!(reads(&mut members[0], &group), Err(Error::Replayed));
+    assert_eq!(again(&mut members[1]), Err(Error::NotOpened));
+}

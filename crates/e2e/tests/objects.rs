@@ -370,3 +370,44 @@ fn a_key_of_the_other_backend_is_refused_and_not_misread() {
         Ok(b"21.5".to_vec())
     );
 }
+
+#[test]
+fn what_was_opened_is_read_again_and_nothing_else_is() {
+    let (mut sensor, mut display) = pair();
+    let recipient = display.recipient(utc(0));
+    let object = sensor.seal(utc(0), &recipient, None, b"21.5");
+    let again = |display: &Party, now, target: &Target, object: &[u8]| {
+        let opened = display
+            .opener
+            .open_again(Some(now), &display.contacts, target, object);
+        opened.map(|opened| opened.content.to_vec())
+    };
+    // Not before it was opened, by whom it is for.
+    assert_eq!(
+        again(&display, utc(1), &target(), &object),
+        Err(Error::NotOpened)
+    );
+    display.open(utc(1), &object).expect("genuine");
+    for _ in 0..2 {
+        let read = again(&display, utc(2), &target(), &object);
+        assert_eq!(read.as_deref(), Ok(&b"21.5"[..]));
+    }
+    // To be read again makes it neither new nor another one's, nor last longer.
+    assert_eq!(display.reads(utc(2), &object), Err(Error::Replayed));
+    let other = Target::new("//sp.example.com/id-in/cse-in/other").expect("a target");
+    assert_eq!(
+        again(&display, utc(2), &other, &object),
+        Err(Error::Authentication)
+    );
+    let expiry = Head::parse(&object).expect("well-formed").0.expires;
+    assert_eq!(
+        again(&display, expiry, &target(), &object),
+        Err(Error::Expired)
+    );
+    let mut altered = object;
+    *altered.last_mut().expect("not empty") ^= 1;
+    assert_eq!(
+        again(&display, utc(2), &target(), &altered),
+        Err(Error::Authentication)
+    );
+}

@@ -43,6 +43,9 @@ pub enum Failure {
     /// The end-to-end key is unknown or expired.
     #[error("the end-to-end key is unknown or expired: agree on a new one")]
     UnknownKey,
+    /// What was sealed end to end does not open here, or was opened before.
+    #[error("what was sealed end to end is refused: it was altered, redirected or repeated")]
+    NotSealed,
 
     /// There is no association, and none without it.
     #[error("there is no security association with the peer: it must be made first")]
@@ -70,7 +73,7 @@ pub enum Failure {
 
 impl Failure {
     /// Every failure.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::Impersonation,
         Self::Forbidden,
@@ -82,6 +85,7 @@ impl Failure {
         Self::UnsupportedForm,
         Self::Expired,
         Self::UnknownKey,
+        Self::NotSealed,
         Self::NoAssociation,
         Self::PeerUnreachable,
         Self::Timeout,
@@ -105,6 +109,7 @@ impl Failure {
     /// | unsupported form | 4015 `UNSUPPORTED_MEDIA_TYPE` | 415 |
     /// | expired, timeout | 4008 `REQUEST_TIMEOUT` | 504 |
     /// | unknown key | 4112 `ESPRIM_UNKNOWN_KEY_ID` | 403 |
+    /// | not sealed | 4115 `ESPRIM_BAD_MAC` | 403 |
     /// | no association | 4107 `SECURITY_ASSOCIATION_REQUIRED` | 403 |
     /// | peer unreachable, stopping | 5103 `TARGET_NOT_REACHABLE` | 404 |
     /// | unusable answer, queue full, internal | 5000 `INTERNAL_SERVER_ERROR` | 500 |
@@ -121,6 +126,7 @@ impl Failure {
             Self::UnsupportedForm => ResultCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Expired | Self::Timeout => ResultCode::REQUEST_TIMEOUT,
             Self::UnknownKey => ResultCode::ESPRIM_UNKNOWN_KEY_ID,
+            Self::NotSealed => ResultCode::ESPRIM_BAD_MAC,
             Self::NoAssociation => ResultCode::SECURITY_ASSOCIATION_REQUIRED,
             Self::PeerUnreachable | Self::Stopping => ResultCode::TARGET_NOT_REACHABLE,
             Self::UnusableAnswer | Self::QueueFull | Self::Internal => {

@@ -46,6 +46,8 @@ impl ResultCode {
     pub const SECURITY_ASSOCIATION_REQUIRED: Self = Self(4107);
     /// The end-to-end key is not known, or not any more.
     pub const ESPRIM_UNKNOWN_KEY_ID: Self = Self(4112);
+    /// What was protected end to end is not what its originator protected.
+    pub const ESPRIM_BAD_MAC: Self = Self(4115);
     /// The originator is registered elsewhere.
     pub const ORIGINATOR_HAS_ALREADY_REGISTERED: Self = Self(4117);
     /// The receiver failed.

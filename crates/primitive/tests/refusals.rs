@@ -28,6 +28,7 @@ fn the_natural_replies_of_a_guard_are_onem2ms() {
         (Failure::NoAssociation, 4107, 403),
         (Failure::Impersonation, 4106, 403),
         (Failure::UnknownKey, 4112, 403),
+        (Failure::NotSealed, 4115, 403),
         (Failure::Timeout, 4008, 504),
         (Failure::PeerUnreachable, 5103, 404),
         (Failure::DuplicateConflict, 4105, 409),
