@@ -54,6 +54,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A state file that is none, or not intact.
+    #[error("{} is not an intact state: restore the newest one, or delete it; pre-keys are then made anew, and what was sealed to the old ones opens no more", .0.display())]
+    State(PathBuf),
 
     // Ours, and the machine's.
     /// A file cannot be read or written.

@@ -129,6 +129,11 @@
 //! also of messages that were acknowledged, until their pages are written over. What is inside is
 //! sealed end to end, and stays so.
 //!
+//! # State
+//!
+//! A [`StateFile`] holds what an end point of `refpoint-e2e` must not forget: its pre-keys, what they have
+//! opened, and what its sessions receive. Never what they send (rule E1).
+//!
 //! # Files
 //!
 //! Files are for their owner only (0600), and refused otherwise. A file that is damaged, cut off,
@@ -154,6 +159,7 @@ mod mailbox;
 mod memory;
 mod secret;
 mod standing;
+mod state_file;
 mod store;
 mod write_behind;
 
@@ -170,5 +176,6 @@ pub use mailbox::{
 pub use memory::Memory;
 pub use refpoint_association::HandleId;
 pub use standing::{Generation, StandingKey, StandingKeys};
+pub use state_file::StateFile;
 pub use store::{Claim, Committed, Replayed, Store};
 pub use write_behind::{Batching, Overloaded, Statistics, WriteBehind};

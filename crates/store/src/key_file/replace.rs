@@ -54,6 +54,11 @@ impl Slot {
     /// Makes `keys` the file's contents, durable when this returns, and the former ones
     /// unreadable.
     pub(crate) fn replace(&self, keys: &KeyFile) -> Result<(), Error> {
+        self.replace_bytes(&keys.encode())
+    }
+
+    /// As [`Slot::replace`], for a file that holds something else.
+    pub(crate) fn replace_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         let (new, old) = (self.beside(".new"), self.beside(".old"));
         let mut file = OpenOptions::new()
             .write(true)
@@ -62,7 +67,7 @@ impl Slot {
             .open(&new)
             .map_err(Error::io(&new))?;
         let written = file
-            .write_all(&keys.encode())
+            .write_all(bytes)
             .and_then(|()| file.sync_all())
             .and_then(|()| self.exchange(&new, &old));
         if written.is_err() {
