@@ -66,6 +66,15 @@ impl Opener {
         &self.id
     }
 
+    /// With the pre-keys of a kept state, as [`PreKeyRing::restore`] reads it.
+    ///
+    /// # Errors
+    /// [`Error::Stale`], [`Error::Malformed`].
+    pub fn restored(mut self, bytes: &[u8], acknowledged: u64) -> Result<Self, Error> {
+        self.ring = self.ring.restore(bytes, acknowledged)?;
+        Ok(self)
+    }
+
     /// Its pre-keys.
     #[must_use]
     pub const fn ring(&self) -> &PreKeyRing {

@@ -68,6 +68,35 @@
 //! bearer_token = "keys/mn.token"          # sent as Authorization; a peer's own is dropped then
 //! ```
 //!
+//! A node beside an AE may also seal what the AE creates, and open what it reads ([`crate::end_to_end`]); the AE, and every
+//! node in between, know nothing of it:
+//!
+//! ```toml
+//! [end_to_end]                            # needs static_key in [node], and one [[egress]]
+//! authority = "keys/authority.verifying"  # whose signature on entity records counts
+//! signing_key = "keys/display.signing"    # signs this entity's pre-keys
+//! publish = "cse-in/display/pre-keys"     # the container in which they are published
+//! state = "state"                         # what must outlive a restart; absent: it is forgotten
+//! padding = "64B"                         # a multiple, or "padme"; absent: none
+//! rotation = "1d"                         # a new pre-key so often, good for twice as long
+//! grace = "7d"                            # then it is kept for so long, and destroyed
+//! plain_notifications = "refuse"          # or "allow": what nobody has sealed reaches the AE
+//!
+//! [[contact]]                             # another end point
+//! entity = "//acme.example.com/id-mn/CSensor1"
+//! record = "keys/sensor1.record"          # its keys, signed by the authority; or its public_key
+//! application_key = "keys/sensor1-display.application" # needed with public_key
+//! pre_key = "/id-mn/cse-mn/sensor/pre-keys/la"         # needed to seal for it
+//! publish = "cse-in/display/for-sensor1"  # pre-keys for it alone, vouched for by the application key
+//!
+//! [[sealed]]                              # contentInstances in these resources, and below them
+//! resources = ["/id-mn/cse-mn/sensor/data"] # as the AE addresses them: every form that it uses
+//! target = "//acme.example.com/id-mn/cse-mn/sensor/data" # the name that both ends use
+//! from = ["//acme.example.com/id-mn/CSensor1"] # whose content is taken
+//! to = ["//acme.example.com/id-mn/CSensor1"]   # for whom the AE's is sealed: several share one object
+//! expires = "1d"                          # for how long it opens
+//! ```
+//!
 //! Paths are relative to the configuration's directory. Durations are written `500ms`, `30s`, `5min`, `2h`, `7d`,
 //! sizes `1200B`, `64KiB`, `4MiB`, `1GiB`.
 //!
@@ -75,6 +104,7 @@
 //! whose stem begins with `S`, for which it may speak besides itself and its own AEs. A peer on `x` lists in `aes` the AEs behind it, if they are more than itself.
 
 mod check;
+mod end_to_end;
 mod error;
 mod file;
 mod read;
@@ -89,6 +119,7 @@ use refpoint_store::{BucketLength, MissingKeys};
 
 use crate::http::{Authority, HttpLimits};
 
+pub use end_to_end::{Contact, EndToEnd, KnownBy, SealedResource};
 pub use error::{ConfigError, LineError};
 pub use read::parse_duration;
 
@@ -118,6 +149,8 @@ pub struct Config {
     pub egress: Vec<Egress>,
     /// Where HTTP goes out.
     pub ingress: Vec<Ingress>,
+    /// What is sealed end to end.
+    pub end_to_end: Option<EndToEnd>,
 }
 
 /// Bounds on what a node takes and holds.

@@ -2,7 +2,7 @@
 
 mod gate;
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use refpoint_keys::{EntityId, EntityKind};
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::carried::{refusal, request_to_carry, response_from_carried};
 use crate::carrier::Carrier;
 use crate::config::Limits;
+use crate::end_to_end::EndToEnd;
 use crate::http::{Fault, Handler, Headers, Request, Response};
 use gate::Gate;
 
@@ -27,6 +28,7 @@ pub struct Egress<C> {
     allowed: RwLock<Vec<EntityId>>,
     gate: Gate,
     limits: Limits,
+    end_to_end: Option<Arc<EndToEnd>>,
 }
 
 impl<C: Carrier> Egress<C> {
@@ -53,7 +55,15 @@ impl<C: Carrier> Egress<C> {
             allowed: RwLock::new(allowed),
             gate: Gate::new(limits.in_flight, limits.queue),
             limits,
+            end_to_end: None,
         }
+    }
+
+    /// Has `end` seal and open what is to be sealed end to end.
+    #[must_use]
+    pub fn with_end_to_end(mut self, end: Option<Arc<EndToEnd>>) -> Self {
+        self.end_to_end = end;
+        self
     }
 
     /// Replaces the originators that may use this egress.
@@ -65,7 +75,13 @@ impl<C: Carrier> Egress<C> {
         self.check_originator(request)?;
         let exchange = async {
             let _place = self.gate.enter().await?;
-            self.carrier.exchange(request.clone()).await
+            match (&self.end_to_end, request) {
+                (Some(end), RequestMessage::Http(request)) => {
+                    let answer = end.exchange(&self.carrier, request).await?;
+                    Ok(ResponseMessage::Http(answer))
+                }
+                _ => self.carrier.exchange(request.clone()).await,
+            }
         };
         let response = timeout(self.limits.exchange_time, exchange)
             .await

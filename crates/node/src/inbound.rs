@@ -3,15 +3,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context;
 use refpoint_keys::ReferencePoint;
-use refpoint_primitive::{Failure, RequestMessage, ResponseMessage};
+use refpoint_primitive::{Failure, RequestMessage, ResponseMessage, ResultCode};
 
 use crate::config::Config;
+use crate::end_to_end::EndToEnd;
 use crate::ingress::{BearerToken, Ingress};
 
 /// Every ingress of a node, by reference point: where what peers ask goes.
 #[derive(Debug, Default)]
 pub struct Inbound {
     by_point: RwLock<HashMap<ReferencePoint, Arc<Ingress>>>,
+    end_to_end: Option<Arc<EndToEnd>>,
 }
 
 impl Inbound {
@@ -23,7 +25,15 @@ impl Inbound {
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
             by_point: RwLock::new(ingresses(config)?),
+            end_to_end: None,
         })
+    }
+
+    /// Has `end` open what is sealed before the AE gets it.
+    #[must_use]
+    pub fn with_end_to_end(mut self, end: Option<Arc<EndToEnd>>) -> Self {
+        self.end_to_end = end;
+        self
     }
 
     /// Takes over the ingresses of another configuration; requests under way end at the old ones.
@@ -65,10 +75,27 @@ impl Inbound {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&point)
             .cloned();
-        match ingress {
-            Some(ingress) => ingress.serve(request).await,
-            None => Err(Failure::PeerUnreachable),
+        let ingress = ingress.ok_or(Failure::PeerUnreachable)?;
+        let opened = match (&self.end_to_end, request) {
+            (Some(end), RequestMessage::Http(request)) => end.arrived(request).await?,
+            _ => None,
+        };
+        let Some(notification) = opened else {
+            return ingress.serve(request).await;
+        };
+        let opened = RequestMessage::Http(notification.request().clone());
+        let response = ingress.serve(&opened).await?;
+        let taken = match &response {
+            ResponseMessage::Http(response) => response
+                .result_code()
+                .map_or(response.status() < 300, ResultCode::is_success),
+            ResponseMessage::Primitive(_) => false,
+        };
+        if taken {
+            // The AE has it: whatever becomes of this node's state, that is the answer.
+            let _ = notification.told().await;
         }
+        Ok(response)
     }
 }
 

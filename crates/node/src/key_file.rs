@@ -1,17 +1,27 @@
-//! Keys in files: one text format for the four kinds that a node uses.
+//! Keys in files: one text format for the kinds that a node uses.
 //!
 //! ```text
 //! # anything after a hash at the beginning of a line is a comment
-//! refpoint-key: connection                      root, connection, static or public
-//! id: 6d6e2d69                                  connection: the key id, 1 to 32 bytes in hexadecimal
-//! point: y                                      connection: x, y, y-prime or z
-//! entity: //acme.example.com/id-mn              root, static, public: whose it is
-//! entity: //acme.example.com/id-in              connection: twice, in either order
-//! not-before: 2026-11-23T08:00:00Z              connection, optional
-//! not-after: 2027-02-21T08:00:00Z               connection
-//! secret: 64 hexadecimal digits                 root, connection, static
-//! public: 64 hexadecimal digits                 public
+//! refpoint-key: connection                      or another kind of the table
+//! id: 6d6e2d69                                  the key id, 1 to 32 bytes in hexadecimal
+//! point: y                                      x, y, y-prime or z
+//! entity: //acme.example.com/id-mn              whose it is
+//! entity: //acme.example.com/id-in              twice where two share it, in either order
+//! not-before: 2026-11-23T08:00:00Z              optional
+//! not-after: 2027-02-21T08:00:00Z
+//! secret: 64 hexadecimal digits
 //! ```
+//!
+//! | kind | what | lines |
+//! |---|---|---|
+//! | `root` | the key at the root of an entity's tree | entity, secret |
+//! | `connection` | the key of two entities at a reference point (Kc) | id, point, entity twice, not-before, not-after, secret |
+//! | `application` | the key of two end points (Ka) | id, entity twice, not-before, not-after, secret |
+//! | `static` | an X25519 private key | entity, secret |
+//! | `public` | its public half | entity, public |
+//! | `signing` | an Ed25519 private key: an entity's for its pre-keys, or an authority's for records | entity, secret |
+//! | `verifying` | its public half | entity, public |
+//! | `record` | which keys are an entity's, signed by an authority (rule E2) | entity, record |
 //!
 //! Lines are `name: value`, in any order after the first. A file with a `secret` must be readable by its owner
 //! only (mode 0600 or 0400): others are refused, so that a mistake shows when it is made. The buffers through
@@ -25,7 +35,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use refpoint_keys::{ConnectionKey, EntityId, RootKey};
+use refpoint_keys::{ApplicationKey, ConnectionKey, EntityId, RootKey};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub use crate::utc::parse as parse_time;
@@ -47,6 +57,8 @@ pub enum KeyFile {
     },
     /// The key of two entities at one reference point.
     Connection(ConnectionKey),
+    /// The key of two end points.
+    Application(ApplicationKey),
     /// An X25519 private key.
     Static {
         /// Whose it is.
@@ -61,9 +73,30 @@ pub enum KeyFile {
         /// The key.
         key: [u8; 32],
     },
+    /// An Ed25519 private key.
+    Signing {
+        /// Whose it is.
+        entity: EntityId,
+        /// The key.
+        key: StaticSecret,
+    },
+    /// An Ed25519 public key.
+    Verifying {
+        /// Whose it is.
+        entity: EntityId,
+        /// The key.
+        key: [u8; 32],
+    },
+    /// An entity record as its authority issued it; nobody's until it is verified.
+    Record {
+        /// Whose it says it is.
+        entity: EntityId,
+        /// The record (`refpoint.e2e.v1.EntityRecord`).
+        record: Vec<u8>,
+    },
 }
 
-/// The bytes of an X25519 private key on their way between a file and the association core.
+/// The bytes of an X25519 or Ed25519 private key on their way between a file and who uses it.
 #[derive(ZeroizeOnDrop)]
 pub struct StaticSecret([u8; 32]);
 
@@ -75,7 +108,7 @@ impl StaticSecret {
         key
     }
 
-    /// The key's bytes, for the association core and for the file that keeps them.
+    /// The key's bytes, for who uses it and for the file that keeps them.
     pub fn expose_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -115,17 +148,25 @@ impl KeyFile {
         })
     }
 
-    /// Writes a new key file at `path`: for its owner only, unless it is a public key.
+    /// Whether there is nothing secret in it.
+    pub fn is_public(&self) -> bool {
+        match self {
+            Self::Public { .. } | Self::Verifying { .. } | Self::Record { .. } => true,
+            Self::Root { .. }
+            | Self::Connection(_)
+            | Self::Application(_)
+            | Self::Static { .. }
+            | Self::Signing { .. } => false,
+        }
+    }
+
+    /// Writes a new key file at `path`: for its owner only, unless it is public.
     ///
     /// # Errors
     ///
     /// When it cannot be written, or exists: a key is never overwritten.
     pub fn create(&self, path: &Path) -> Result<(), KeyFileProblem> {
-        let mode = if matches!(self, Self::Public { .. }) {
-            0o644
-        } else {
-            0o600
-        };
+        let mode = if self.is_public() { 0o644 } else { 0o600 };
         std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -174,7 +215,7 @@ fn read(path: &Path) -> Result<KeyFile, KeyFileError> {
         return Err(KeyFileError::TooLong);
     }
     let key = KeyFile::parse(&text)?;
-    if !matches!(key, KeyFile::Public { .. }) && mode & 0o077 != 0 {
+    if !key.is_public() && mode & 0o077 != 0 {
         return Err(KeyFileError::Readable(mode));
     }
     Ok(key)

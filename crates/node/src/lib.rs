@@ -57,6 +57,7 @@ pub mod config;
 pub mod demo;
 mod drain;
 mod egress;
+pub mod end_to_end;
 mod entropy;
 pub mod http;
 mod identity;

@@ -12,6 +12,7 @@ use crate::associations::Associations;
 use crate::config::Config;
 use crate::drain::{Drain, DrainSignal};
 use crate::egress::Egress;
+use crate::end_to_end::EndToEnd;
 use crate::http::Server;
 use crate::identity::Identity;
 use crate::inbound::Inbound;
@@ -40,7 +41,9 @@ impl<A: Associations> Node<A> {
     /// When a key or token cannot be used, or an address cannot be bound. Nothing is left running then.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let identity = Identity::load(&config, Backend::AwsLc)?;
-        let inbound = Arc::new(Inbound::new(&config)?);
+        let end_to_end = EndToEnd::open(&config, Backend::AwsLc)?.map(Arc::new);
+        let inbound = Inbound::new(&config)?.with_end_to_end(end_to_end.clone());
+        let inbound = Arc::new(inbound);
         let (signal, drain) = Drain::new();
         let associations = A::start(&config, identity, Arc::clone(&inbound), drain.clone()).await?;
         let mut servers = JoinSet::new();
@@ -57,7 +60,11 @@ impl<A: Associations> Node<A> {
                 table.from.clone(),
                 config.limits.clone(),
             );
-            let handler = Arc::new(handler);
+            let handler = Arc::new(handler.with_end_to_end(end_to_end.clone()));
+            if let Some(end) = &end_to_end {
+                let carrier = associations.carrier(&table.peer, table.point);
+                servers.spawn(Arc::clone(end).tend(carrier, drain.clone()));
+            }
             let address = server.local_addr()?;
             tracing::info!(%address, peer = %table.peer, point = %table.point, "egress listens");
             egress.push((address, Arc::clone(&handler)));
@@ -116,8 +123,11 @@ impl<A: Associations> Node<A> {
             || config.listen != self.config.listen
             || config.limits != self.config.limits
             || config.store != self.config.store
+            || config.end_to_end != self.config.end_to_end
         {
-            tracing::warn!("addresses, limits and the store change with the next restart only");
+            tracing::warn!(
+                "addresses, limits, the store and end to end change with the next restart only"
+            );
         }
         // What is in force stays in force: the rest of the new configuration counts.
         self.config = Config {
@@ -125,6 +135,7 @@ impl<A: Associations> Node<A> {
             listen: core::mem::take(&mut self.config.listen),
             limits: self.config.limits.clone(),
             store: self.config.store.take(),
+            end_to_end: self.config.end_to_end.take(),
             ..config
         };
         tracing::info!(peers = self.config.peers.len(), "configuration reloaded");

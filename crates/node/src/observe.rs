@@ -9,10 +9,12 @@
 //! | `refpoint_associations` | gauge | | associations that live now, noted every second |
 //! | `refpoint_datagrams_total` | counter | `kind` | packets of X on UDP: `opened`, `handshake` (answered), `retried`, `resumed` (answered), `refused` (handles that lead to nothing), and those dropped: `malformed`, `unauthenticated`, `unopened`, `replayed`, `unknown`, `limited` |
 //! | `refpoint_refused_total` | counter | `point`, `code` | requests of peers that a layer refused, by result code |
+//! | `refpoint_end_to_end_opened_total` | counter | | what was sealed end to end and opened for the AE |
+//! | `refpoint_end_to_end_refused_total` | counter | `code` | what was sealed, or should have been, and was refused, by result code |
 //! | `refpoint_http_refused_total` | counter | | HTTP messages that were not well-formed, too large or too slow |
 //!
 //! Spans: `egress` (field `peer`), `ingress` (field `cse`). What a layer refuses a peer is an event at level warn,
-//! `request refused`, with the fields `peer`, `point`, `code` and `failure`. Why a request of the local CSE is not
+//! `request refused`, with the fields `peer`, `point`, `code` and `failure`; what is refused end to end is `sealed content refused`, with `place`, `code` and `reason`. Why a request of the local CSE is not
 //! served is one at level debug with field `failure`.
 
 use core::net::SocketAddr;
@@ -135,6 +137,14 @@ fn describe() {
     metrics::describe_counter!(
         "refpoint_refused_total",
         "Requests of peers that a layer refused."
+    );
+    metrics::describe_counter!(
+        "refpoint_end_to_end_opened_total",
+        "What was sealed end to end and opened for the AE."
+    );
+    metrics::describe_counter!(
+        "refpoint_end_to_end_refused_total",
+        "What was sealed end to end, or should have been, and was refused."
     );
     metrics::describe_counter!(
         "refpoint_http_refused_total",

@@ -64,6 +64,7 @@ fn the_help_names_every_command() {
         "keys --help",
         "keys new connection --help",
         "keys derive public --help",
+        "keys record --help",
         "inspect --help",
     ] {
         assert!(place.succeeds(line).len() > 200, "{line}");
@@ -110,6 +111,83 @@ fn the_keys_of_the_example_are_made_and_its_node_accepts_them() {
             .fails("node --config mn.toml --check")
             .contains("not the static key of //acme.example.com/id-mn")
     );
+}
+
+#[test]
+fn an_authority_vouches_for_two_end_points_and_their_nodes_believe_it_alone() {
+    let place = Place::new("end-to-end");
+    let authority = |name: &str| {
+        place.succeeds(&format!(
+            "keys new signing --entity //acme.example.com/{name} --out keys/{name}.signing"
+        ));
+        place.succeeds(&format!(
+            "keys derive verifying --signing keys/{name}.signing --out keys/{name}.verifying"
+        ));
+    };
+    let record = |name: &str, authority: &str| {
+        place.succeeds(&format!(
+            "keys record --authority keys/{authority}.signing --public keys/{name}.public \
+             --verifying keys/{name}.verifying --for 365d --out keys/{name}.record"
+        ));
+    };
+    authority("authority");
+    for (name, entity) in [
+        ("sensor1", "//acme.example.com/id-mn/CSensor1"),
+        ("display", "//acme.example.com/id-in/CDisplay"),
+    ] {
+        for line in [
+            format!("keys new static --entity {entity} --out keys/{name}.static"),
+            format!("keys derive public --static keys/{name}.static --out keys/{name}.public"),
+            format!("keys new signing --entity {entity} --out keys/{name}.signing"),
+            format!(
+                "keys derive verifying --signing keys/{name}.signing --out keys/{name}.verifying"
+            ),
+        ] {
+            place.succeeds(&line);
+        }
+        record(name, "authority");
+    }
+    place.succeeds("keys new application --for 90d --entity //acme.example.com/id-mn/CSensor1 --entity //acme.example.com/id-in/CDisplay --out keys/sensor1-display.application");
+    place.succeeds("keys new connection --point x --for 90d --entity //acme.example.com/id-mn --entity //acme.example.com/id-mn/CSensor1 --out keys/mn-sensor1.connection");
+    place.succeeds("keys new connection --point x --for 90d --entity //acme.example.com/id-in --entity //acme.example.com/id-in/CDisplay --out keys/in-display.connection");
+    for (name, text) in [
+        (
+            "sealed-sensor.toml",
+            include_str!("../examples/sealed-sensor.toml"),
+        ),
+        ("display.toml", include_str!("../examples/display.toml")),
+    ] {
+        std::fs::write(place.0.join(name), text).expect("a file");
+        let accepted = place.succeeds(&format!("node --config {name} --check"));
+        assert!(accepted.contains("with 1 peers"), "{accepted}");
+    }
+    let shown = place.succeeds("keys show keys/sensor1.record keys/sensor1-display.application keys/sensor1.signing keys/authority.verifying");
+    assert!(shown.contains("refpoint-key: record\nentity: //acme.example.com/id-mn/CSensor1\n"));
+    for key in ["sensor1-display.application", "sensor1.signing"] {
+        let secret = secret(&place.0.join("keys").join(key));
+        assert!(!shown.contains(&secret), "{key} was shown");
+    }
+
+    // A record that another has signed, and another entity's.
+    let remade = |make: &dyn Fn()| {
+        std::fs::remove_file(place.0.join("keys/sensor1.record")).expect("removed");
+        make();
+        place.fails("node --config display.toml --check")
+    };
+    authority("impostor");
+    let refused = remade(&|| record("sensor1", "impostor"));
+    assert!(refused.contains("keys/sensor1.record"), "{refused}");
+    let refused = remade(&|| {
+        let display = place.0.join("keys/display.record");
+        std::fs::copy(display, place.0.join("keys/sensor1.record")).expect("copied");
+    });
+    assert!(
+        refused.contains("not the record of //acme.example.com/id-mn/CSensor1"),
+        "{refused}"
+    );
+    // Whose verifying key is not the public key's owner's gets no record.
+    let refused = place.fails("keys record --authority keys/authority.signing --public keys/sensor1.public --verifying keys/display.verifying --for 1d --out keys/none");
+    assert!(refused.contains("not the verifying key"), "{refused}");
 }
 
 #[test]

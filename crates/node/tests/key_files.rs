@@ -51,6 +51,24 @@ fn what_is_written_is_read() {
             "public",
             format!("refpoint-key: public\nentity: //a.example/id-in\npublic: {SECRET}\n"),
         ),
+        (
+            "signing",
+            format!("refpoint-key: signing\nentity: //a.example/id-in\nsecret: {SECRET}\n"),
+        ),
+        (
+            "verifying",
+            format!("refpoint-key: verifying\nentity: //a.example/id-in\npublic: {SECRET}\n"),
+        ),
+        (
+            "application",
+            CONNECTION
+                .replace("connection", "application")
+                .replace("point: y\n", ""),
+        ),
+        (
+            "record",
+            "refpoint-key: record\nentity: //a.example/id-in\nrecord: 0a0b\n".to_owned(),
+        ),
     ] {
         let path = place.0.join(name);
         KeyFile::parse(&text)
@@ -67,7 +85,7 @@ fn what_is_written_is_read() {
             KeyFile::parse(&text).expect(name).create(&path).is_err(),
             "{name} was overwritten"
         );
-        if name != "public" {
+        if !["public", "verifying", "record"].contains(&name) {
             assert!(!read.public_part().contains(SECRET), "{name}");
             assert!(!format!("{read:?}").contains("0001"), "{name}");
         }

@@ -29,26 +29,31 @@ const MOST: u64 = 64 << 20;
 /// private keys may lie.
 pub struct StateFile {
     slot: Slot,
+    kept: Option<Zeroizing<Vec<u8>>>,
     _directory: Claimed,
 }
 
 impl StateFile {
-    /// Takes the directory, which is made if need be, and reads the state in it; none where nothing
-    /// was kept yet.
+    /// Takes the directory, which is made if need be, and reads the state in it.
     ///
     /// # Errors
     ///
     /// When another process has it, others can read it, or it is damaged; then it stays as it was.
-    pub fn open(directory: &Path) -> Result<(Self, Option<Zeroizing<Vec<u8>>>), Error> {
+    pub fn open(directory: &Path) -> Result<Self, Error> {
         let claimed = Claimed::claim(directory, LOCK)?;
         let slot = Slot::new(directory.join(FILE));
-        let state = read(slot.path())?;
+        let kept = read(slot.path())?;
         slot.recover()?;
-        let file = Self {
+        Ok(Self {
             slot,
+            kept,
             _directory: claimed,
-        };
-        Ok((file, state))
+        })
+    }
+
+    /// The state that was found, once; none where nothing was kept yet.
+    pub fn take_kept(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        self.kept.take()
     }
 
     /// Makes `state` what is kept: durable when this returns, and the state before it unreadable.

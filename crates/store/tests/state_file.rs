@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use refpoint_store::{Error, StateFile};
 
 fn kept(directory: &std::path::Path) -> Option<Vec<u8>> {
-    let (_, state) = StateFile::open(directory).expect("intact");
-    state.map(|state| state.to_vec())
+    let mut file = StateFile::open(directory).expect("intact");
+    file.take_kept().map(|state| state.to_vec())
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn what_was_kept_last_is_found_and_what_was_before_is_overwritten() {
     let directory = tempfile::tempdir().expect("a directory");
     let place = directory.path().join("state-of-one");
     assert_eq!(kept(&place), None);
-    let (file, _) = StateFile::open(&place).expect("it was made");
+    let file = StateFile::open(&place).expect("it was made");
     file.replace(b"the first state, and a long one")
         .expect("kept");
     // A second name keeps the former file's blocks in sight.
@@ -31,16 +31,16 @@ fn what_was_kept_last_is_found_and_what_was_before_is_overwritten() {
 #[test]
 fn a_damaged_state_is_refused_and_stays_as_it_was() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (file, _) = StateFile::open(directory.path()).expect("it was made");
+    let file = StateFile::open(directory.path()).expect("it was made");
     file.replace(b"a state").expect("kept");
     let path = file.path().to_owned();
     drop(file);
     let intact = fs::read(&path).expect("a file");
-    let damages: [&dyn Fn(&mut Vec<u8>); 4] = [
-        &|bytes| bytes.truncate(bytes.len() - 1),
-        &|bytes| *bytes.last_mut().expect("not empty") ^= 1,
-        &|bytes| bytes[0] ^= 1,
-        &Vec::clear,
+    let damages: [fn(&mut Vec<u8>); 4] = [
+        |bytes| bytes.truncate(bytes.len() - 1),
+        |bytes| *bytes.last_mut().expect("not empty") ^= 1,
+        |bytes| bytes[0] ^= 1,
+        Vec::clear,
     ];
     for damage in damages {
         let mut bytes = intact.clone();
@@ -55,7 +55,7 @@ fn a_damaged_state_is_refused_and_stays_as_it_was() {
 #[test]
 fn a_second_process_and_other_readers_are_refused() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (file, _) = StateFile::open(directory.path()).expect("it was made");
+    let file = StateFile::open(directory.path()).expect("it was made");
     file.replace(b"a state").expect("kept");
     let second = StateFile::open(directory.path()).expect_err("taken");
     assert!(matches!(second, Error::InUse(_)), "{second}");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::Args;
 use refpoint_association::Backend;
 use refpoint_node::config::{Config, ConfigError};
+use refpoint_node::end_to_end::EndToEnd;
 use refpoint_node::observe::{self, Metrics};
 use refpoint_node::{Drain, Identity};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +33,7 @@ impl Node {
         observe::log(&config.log)?;
         if self.check {
             Identity::load(&config, Backend::AwsLc)?;
+            EndToEnd::check(&config, Backend::AwsLc)?;
             println!(
                 "{}: a node of {} with {} peers",
                 self.config.display(),

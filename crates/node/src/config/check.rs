@@ -1,5 +1,6 @@
 //! What a configuration means: references between its tables, and what a reference point demands.
 
+mod end_to_end;
 mod peer;
 mod policy;
 
@@ -84,6 +85,12 @@ impl<'a> Check<'a> {
             }
             metrics => metrics.map(|metrics| metrics.into_inner().0),
         };
+        let tables = end_to_end::Tables {
+            end_to_end: file.end_to_end,
+            contact: file.contact,
+            sealed: file.sealed,
+        };
+        let end_to_end = self.end_to_end(tables, &entity, (has_static_key, egress.len()))?;
         Ok(Config {
             entity,
             static_key: file
@@ -102,6 +109,7 @@ impl<'a> Check<'a> {
             peers,
             egress,
             ingress: self.ingress(file.ingress)?,
+            end_to_end,
         })
     }
 

@@ -10,7 +10,7 @@ use refpoint_store::MissingKeys;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::read::{Parsed, Size};
+use super::read::{Parsed, PlainNotifications, Size};
 use super::{Carriage, Initiator, Relation};
 use crate::http::Authority;
 
@@ -31,6 +31,11 @@ pub(super) struct File {
     pub(super) egress: Vec<Egress>,
     #[serde(default)]
     pub(super) ingress: Vec<Ingress>,
+    pub(super) end_to_end: Option<Spanned<EndToEnd>>,
+    #[serde(default)]
+    pub(super) contact: Vec<Contact>,
+    #[serde(default)]
+    pub(super) sealed: Vec<Sealed>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,4 +145,38 @@ pub(super) struct Ingress {
     pub(super) cse: Parsed<Authority>,
     pub(super) points: Spanned<Vec<Parsed<ReferencePoint>>>,
     pub(super) bearer_token: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndToEnd {
+    pub(super) authority: Option<PathBuf>,
+    pub(super) signing_key: Option<PathBuf>,
+    pub(super) publish: Option<Spanned<String>>,
+    pub(super) state: Option<PathBuf>,
+    pub(super) padding: Option<Spanned<String>>,
+    pub(super) rotation: Option<Parsed<Duration>>,
+    pub(super) grace: Option<Parsed<Duration>>,
+    pub(super) plain_notifications: Option<Parsed<PlainNotifications>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Contact {
+    pub(super) entity: Spanned<Parsed<EntityId>>,
+    pub(super) record: Option<PathBuf>,
+    pub(super) public_key: Option<PathBuf>,
+    pub(super) application_key: Option<PathBuf>,
+    pub(super) pre_key: Option<Spanned<String>>,
+    pub(super) publish: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sealed {
+    pub(super) resources: Spanned<Vec<Spanned<String>>>,
+    pub(super) target: Spanned<String>,
+    pub(super) to: Option<Vec<Spanned<Parsed<EntityId>>>>,
+    pub(super) from: Option<Vec<Spanned<Parsed<EntityId>>>>,
+    pub(super) expires: Option<Parsed<Duration>>,
 }

@@ -78,6 +78,13 @@ impl FromText for Authority {
     }
 }
 
+/// What becomes of notifications that nobody has sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlainNotifications {
+    Refuse,
+    Allow,
+}
+
 /// One of a few words; the error lists them.
 macro_rules! words {
     ($type:ty, $expected:literal, $($word:literal => $value:expr),+) => {
@@ -100,6 +107,7 @@ words!(Suite, "\"chacha-poly\" or \"aes-gcm\"", "chacha-poly" => Self::ChaChaPol
 words!(Mode, "\"light\" or \"fresh\"", "light" => Self::Light, "fresh" => Self::Fresh);
 words!(MissingKeys, "\"refuse\" or \"start-empty\"", "refuse" => Self::Refuse, "start-empty" => Self::StartEmpty);
 words!(Carriage, "\"tcp\" or \"udp\"", "tcp" => Self::Tcp, "udp" => Self::Udp);
+words!(PlainNotifications, "\"refuse\" or \"allow\"", "refuse" => Self::Refuse, "allow" => Self::Allow);
 words!(Initiator, "\"self\", \"peer\" or \"either\"",
     "self" => Self::Local, "peer" => Self::Peer, "either" => Self::Either);
 words!(Relation, "\"registrar\" or \"registree\"", "registrar" => Self::Registrar, "registree" => Self::Registree);

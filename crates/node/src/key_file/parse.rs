@@ -1,4 +1,6 @@
-use refpoint_keys::{ConnectionKey, EntityId, KeyId, ReferencePoint, RootKey, UtcTime, Validity};
+use refpoint_keys::{
+    ApplicationKey, ConnectionKey, EntityId, KeyId, ReferencePoint, RootKey, UtcTime, Validity,
+};
 use zeroize::Zeroizing;
 
 use super::{KeyFile, StaticSecret};
@@ -18,7 +20,7 @@ pub enum KeyFileError {
     TooLong,
     /// The first line is not that of a key file.
     #[error(
-        "not a key file: the first line must be refpoint-key: root, connection, static or public"
+        "not a key file: the first line must be refpoint-key: root, connection, application, static, public, signing, verifying or record"
     )]
     NotAKeyFile,
     /// A line that cannot be used.
@@ -53,6 +55,7 @@ struct Fields {
     not_after: Option<UtcTime>,
     secret: Option<Zeroizing<[u8; 32]>>,
     public: Option<Zeroizing<[u8; 32]>>,
+    record: Option<Vec<u8>>,
 }
 
 pub(super) fn parse(text: &str) -> Result<KeyFile, KeyFileError> {
@@ -67,8 +70,10 @@ pub(super) fn parse(text: &str) -> Result<KeyFile, KeyFileError> {
         .map(str::trim);
     let kind = kind.ok_or(KeyFileError::NotAKeyFile)?;
     let allowed: &[&str] = match kind {
-        "root" | "static" => &["entity", "secret"],
-        "public" => &["entity", "public"],
+        "root" | "static" | "signing" => &["entity", "secret"],
+        "public" | "verifying" => &["entity", "public"],
+        "record" => &["entity", "record"],
+        "application" => &["id", "entity", "not-before", "not-after", "secret"],
         "connection" => &["id", "point", "entity", "not-before", "not-after", "secret"],
         _ => return Err(KeyFileError::NotAKeyFile),
     };
@@ -107,6 +112,10 @@ impl Fields {
                 &mut self.public,
                 bytes(value).ok_or("write 64 hexadecimal digits")?,
             ),
+            "record" => once(
+                &mut self.record,
+                hex::decode(value).map_err(|_| "write the record in hexadecimal")?,
+            ),
             _ => {
                 if self.entities.len() == 2 {
                     return Err("at most two entities share a key");
@@ -120,19 +129,8 @@ impl Fields {
     }
 
     fn into_key(mut self, kind: &str) -> Result<KeyFile, KeyFileError> {
-        if kind == "connection" {
-            let not_after = self.not_after.ok_or(KeyFileError::Missing("not-after"))?;
-            let [a, b] = self.entities.as_slice() else {
-                return Err(KeyFileError::Missing("entity"));
-            };
-            return Ok(KeyFile::Connection(ConnectionKey::from_bytes(
-                *self.secret.take().ok_or(KeyFileError::Missing("secret"))?,
-                self.id.ok_or(KeyFileError::Missing("id"))?,
-                self.point.ok_or(KeyFileError::Missing("point"))?,
-                a,
-                b,
-                Validity::new(self.not_before, not_after)?,
-            )?));
+        if matches!(kind, "connection" | "application") {
+            return self.into_shared(kind);
         }
         if self.entities.len() > 1 {
             return Err(KeyFileError::Line {
@@ -141,9 +139,16 @@ impl Fields {
             });
         }
         let entity = self.entities.pop().ok_or(KeyFileError::Missing("entity"))?;
-        if kind == "public" {
+        if kind == "record" {
+            let record = self.record.ok_or(KeyFileError::Missing("record"))?;
+            return Ok(KeyFile::Record { entity, record });
+        }
+        if matches!(kind, "public" | "verifying") {
             let key = *self.public.ok_or(KeyFileError::Missing("public"))?;
-            return Ok(KeyFile::Public { entity, key });
+            return Ok(match kind {
+                "public" => KeyFile::Public { entity, key },
+                _ => KeyFile::Verifying { entity, key },
+            });
         }
         let secret = self.secret.take().ok_or(KeyFileError::Missing("secret"))?;
         if kind == "root" {
@@ -152,9 +157,28 @@ impl Fields {
                 key: RootKey::new(*secret),
             });
         }
-        Ok(KeyFile::Static {
-            entity,
-            key: StaticSecret::new(*secret),
+        let key = StaticSecret::new(*secret);
+        Ok(match kind {
+            "static" => KeyFile::Static { entity, key },
+            _ => KeyFile::Signing { entity, key },
+        })
+    }
+
+    /// A key that two entities share.
+    fn into_shared(mut self, kind: &str) -> Result<KeyFile, KeyFileError> {
+        let not_after = self.not_after.ok_or(KeyFileError::Missing("not-after"))?;
+        let validity = Validity::new(self.not_before, not_after)?;
+        let [a, b] = self.entities.as_slice() else {
+            return Err(KeyFileError::Missing("entity"));
+        };
+        let secret = self.secret.take().ok_or(KeyFileError::Missing("secret"))?;
+        let id = self.id.ok_or(KeyFileError::Missing("id"))?;
+        Ok(if kind == "application" {
+            KeyFile::Application(ApplicationKey::from_bytes(*secret, id, a, b, validity)?)
+        } else {
+            let point = self.point.ok_or(KeyFileError::Missing("point"))?;
+            let key = ConnectionKey::from_bytes(*secret, id, point, a, b, validity)?;
+            KeyFile::Connection(key)
         })
     }
 }

@@ -1,6 +1,6 @@
 use core::fmt::Write;
 
-use refpoint_keys::{ConnectionKey, ReferencePoint};
+use refpoint_keys::{ConnectionKey, EntityId, ReferencePoint, Validity};
 use zeroize::Zeroizing;
 
 use super::KeyFile;
@@ -22,8 +22,17 @@ pub(super) fn text(key: &KeyFile, part: Part) -> Zeroizing<String> {
             .and_then(|()| secret(&mut text, part, key.expose_bytes())),
         KeyFile::Static { entity, key } => write!(text, "refpoint-key: static\nentity: {entity}\n")
             .and_then(|()| secret(&mut text, part, key.expose_bytes())),
+        KeyFile::Signing { entity, key } => {
+            write!(text, "refpoint-key: signing\nentity: {entity}\n")
+                .and_then(|()| secret(&mut text, part, key.expose_bytes()))
+        }
         KeyFile::Connection(key) => {
             connection(&mut text, key).and_then(|()| secret(&mut text, part, key.expose_bytes()))
+        }
+        KeyFile::Application(key) => {
+            let head = writeln!(text, "refpoint-key: application\nid: {}", key.id());
+            head.and_then(|()| shared(&mut text, key.entities(), key.validity()))
+                .and_then(|()| secret(&mut text, part, key.expose_bytes()))
         }
         KeyFile::Public { entity, key } => {
             writeln!(
@@ -32,23 +41,45 @@ pub(super) fn text(key: &KeyFile, part: Part) -> Zeroizing<String> {
                 hex::encode(key)
             )
         }
+        KeyFile::Verifying { entity, key } => {
+            writeln!(
+                text,
+                "refpoint-key: verifying\nentity: {entity}\npublic: {}",
+                hex::encode(key)
+            )
+        }
+        KeyFile::Record { entity, record } => {
+            writeln!(
+                text,
+                "refpoint-key: record\nentity: {entity}\nrecord: {}",
+                hex::encode(record)
+            )
+        }
     };
     text
 }
 
 fn connection(text: &mut String, key: &ConnectionKey) -> core::fmt::Result {
-    let (a, b) = key.entities();
     writeln!(
         text,
         "refpoint-key: connection\nid: {}\npoint: {}",
         key.id(),
         point(key.point())
     )?;
+    shared(text, key.entities(), key.validity())
+}
+
+/// Whose a shared key is, and when.
+fn shared(
+    text: &mut String,
+    (a, b): (&EntityId, &EntityId),
+    validity: Validity,
+) -> core::fmt::Result {
     writeln!(text, "entity: {a}\nentity: {b}")?;
-    if let Some(not_before) = key.validity().not_before() {
+    if let Some(not_before) = validity.not_before() {
         writeln!(text, "not-before: {}", Written(not_before))?;
     }
-    writeln!(text, "not-after: {}", Written(key.validity().not_after()))
+    writeln!(text, "not-after: {}", Written(validity.not_after()))
 }
 
 fn secret(text: &mut String, part: Part, bytes: &[u8; 32]) -> core::fmt::Result {
