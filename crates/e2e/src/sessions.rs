@@ -195,6 +195,12 @@ impl Sessions {
         newest.map(|(id, _)| *id)
     }
 
+    /// What a session is about.
+    #[must_use]
+    pub fn target(&self, id: SessionId) -> Option<&Target> {
+        self.open.get(&id).map(|session| &session.target)
+    }
+
     /// Seals `inner` as the next letter of a session.
     ///
     /// # Errors

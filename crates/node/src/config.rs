@@ -81,6 +81,7 @@
 //! rotation = "1d"                         # a new pre-key so often, good for twice as long
 //! grace = "7d"                            # then it is kept for so long, and destroyed
 //! plain_notifications = "refuse"          # or "allow": what nobody has sealed reaches the AE
+//! poll = "10s"                            # how often letters_from is looked into
 //!
 //! [[contact]]                             # another end point
 //! entity = "//acme.example.com/id-mn/CSensor1"
@@ -88,12 +89,15 @@
 //! application_key = "keys/sensor1-display.application" # needed with public_key
 //! pre_key = "/id-mn/cse-mn/sensor/pre-keys/la"         # needed to seal for it
 //! publish = "cse-in/display/for-sensor1"  # pre-keys for it alone, vouched for by the application key
+//! letters_to = "/id-mn/cse-mn/sensor/box" # for sessions: where this end posts what begins and renews them
+//! letters_from = "cse-in/display/box"     # and where the other does
 //!
 //! [[sealed]]                              # contentInstances in these resources, and below them
 //! resources = ["/id-mn/cse-mn/sensor/data"] # as the AE addresses them: every form that it uses
 //! target = "//acme.example.com/id-mn/cse-mn/sensor/data" # the name that both ends use
 //! from = ["//acme.example.com/id-mn/CSensor1"] # whose content is taken
 //! to = ["//acme.example.com/id-mn/CSensor1"]   # for whom the AE's is sealed: several share one object
+//! form = "object"                         # or "session", with one receiver
 //! expires = "1d"                          # for how long it opens
 //! ```
 //!
@@ -119,7 +123,7 @@ use refpoint_store::{BucketLength, MissingKeys};
 
 use crate::http::{Authority, HttpLimits};
 
-pub use end_to_end::{Contact, EndToEnd, KnownBy, SealedResource};
+pub use end_to_end::{Boxes, Contact, EndToEnd, Form, KnownBy, SealedResource};
 pub use error::{ConfigError, LineError};
 pub use read::parse_duration;
 

@@ -19,6 +19,12 @@
 //! Notifications are opened when they hold something sealed; those that hold plain content are refused unless the configuration
 //! allows them, since a node in between could put its own there.
 //!
+//! A resource of the form `session` holds letters in the place of objects: packets of a session of the two ends
+//! ([`refpoint_e2e::Sessions`]), which has forward secrecy from letter to letter. It is begun when the AE first creates something
+//! there, and renewed by policy, through two containers in which either end posts for the other (`letters_to`, `letters_from`) and
+//! looks every few seconds (`poll`). An AE waits for the first session as long as for any answer; if the other end is away
+//! meanwhile, it gets 4112 and may try again. Once there is one, letters are sealed whether or not the other end is there.
+//!
 //! What is refused is reported (a warning `sealed content refused`, and a metric), refused to whoever brought it by
 //! [`refpoint_e2e::Error::failure`], and never delivered.
 //!
@@ -28,7 +34,9 @@
 //! resource* opens again until it expires; in another resource it is a replay. Of a notification the AE is told once: told
 //! again it is a replay, unless the AE did not answer the first time. What was opened where is kept with the pre-keys
 //! ([`refpoint_store::StateFile`]) before the AE gets anything, and outlives a restart; without a place to keep it, a
-//! restart makes new pre-keys, and what was sealed to the old ones opens no more.
+//! restart makes new pre-keys, and what was sealed to the old ones opens no more. A letter can be read again as long as this process
+//! lives (the latest 256): after a restart, one that was read is a replay. Of sessions only the receiving direction is kept (rule
+//! E1): after a restart, the first Create begins another.
 //!
 //! # What a node in between still can
 //!
@@ -37,9 +45,11 @@
 //! that is proved, other than by its content: the subscription's name in it (`sur`) is not bound.
 
 mod asking;
+mod boxes;
 mod incoming;
 mod instance;
 mod keys;
+mod letters;
 mod outgoing;
 mod places;
 mod pre_keys;
@@ -60,6 +70,7 @@ use tokio::sync::Notify;
 use crate::carrier::Carrier;
 use crate::config::{self, Config, SealedResource};
 use keys::{Keys, Known};
+use letters::Letters;
 use pre_keys::Recipients;
 use refused::Refused;
 use state::State;
@@ -82,6 +93,8 @@ pub struct EndToEnd {
     state: Mutex<State>,
     /// The AE has made something.
     made: Notify,
+    /// There is something to be posted, or to be waited for.
+    posted: Notify,
 }
 
 impl EndToEnd {
@@ -95,13 +108,14 @@ impl EndToEnd {
             return Ok(None);
         };
         let keys = Keys::load(config, settings, backend)?;
+        let letters = Letters::new(&config.entity, backend, settings.padding, &keys.known)?;
         let state = match &settings.state {
             Some(directory) => {
                 let file = StateFile::open(directory)?;
                 let path = file.path().display().to_string();
-                State::kept(keys.opener, file).with_context(|| path)?
+                State::kept(keys.opener, letters, file).with_context(|| path)?
             }
-            None => State::new(keys.opener),
+            None => State::new(keys.opener, letters),
         };
         let entity = &config.entity;
         let from = entity.to_stem().unwrap_or(entity.to_sp_relative());
@@ -117,6 +131,7 @@ impl EndToEnd {
             recipients: Recipients::default(),
             state: Mutex::new(state),
             made: Notify::new(),
+            posted: Notify::new(),
         }))
     }
 

@@ -53,6 +53,7 @@
 mod associations;
 mod carried;
 mod carrier;
+mod clock;
 pub mod config;
 pub mod demo;
 mod drain;

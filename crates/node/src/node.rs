@@ -64,6 +64,8 @@ impl<A: Associations> Node<A> {
             if let Some(end) = &end_to_end {
                 let carrier = associations.carrier(&table.peer, table.point);
                 servers.spawn(Arc::clone(end).tend(carrier, drain.clone()));
+                let carrier = associations.carrier(&table.peer, table.point);
+                servers.spawn(Arc::clone(end).correspond(carrier, drain.clone()));
             }
             let address = server.local_addr()?;
             tracing::info!(%address, peer = %table.peer, point = %table.point, "egress listens");

@@ -183,6 +183,27 @@ fn what_does_not_fit_together_is_named_with_its_line() {
         assert_eq!(error.key, at, "{error}");
         assert!(error.problem.contains(says), "{says}: {error}");
     }
+    // Sessions need boxes, and one receiver.
+    let session = |text: &str, more: &str| {
+        with(
+            text,
+            "[[sealed]]\n",
+            &format!("{more}[[sealed]]\nform = \"session\"\n"),
+        )
+    };
+    let error = refused(&session(SENSOR, ""));
+    assert!(
+        error.problem.contains("letters_to and letters_from"),
+        "{error}"
+    );
+    let error = refused(&session(SENSOR, "letters_to = \"box\"\n"));
+    assert!(
+        error.problem.contains("letters_from and application_key"),
+        "{error}"
+    );
+    let boxes =
+        "letters_to = \"/id-in/cse-in/display/box\"\nletters_from = \"cse-mn/sensor/box\"\n";
+    assert!(Config::parse(&session(SENSOR, boxes), Path::new("")).is_ok());
     let again = DISPLAY.split_once("[[sealed]]").expect("a table").1;
     let error = refused(&format!("{DISPLAY}\n[[sealed]]{again}"));
     assert!(error.problem.contains("another [[sealed]]"), "{error}");

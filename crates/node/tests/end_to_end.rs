@@ -4,7 +4,9 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{DISPLAY, LOGGER, MARKER, SENSOR, World, created, receiver, sensor, until};
+use support::{
+    DISPLAY, LOGGER, MARKER, SENSOR, World, correspondent, created, receiver, sensor, until,
+};
 
 const DATA: &str = "/cse-in/sensor/data";
 const LATEST: &str = "/cse-in/sensor/data/la";
@@ -198,7 +200,8 @@ async fn a_restart_forgets_nothing_and_delivers_nothing_twice() {
     sensor.publish(DATA, "not read before").await;
     until("a notification", async || display.told().len() == 2).await;
 
-    display.restart().await;
+    display.halt().await;
+    display.go_on().await;
     // What was sealed before opens, as often as it is read; what was opened in one resource opens in no other.
     assert_eq!(display.read(LATEST).await.as_deref(), Ok("not read before"));
     assert_eq!(display.read(LATEST).await.as_deref(), Ok("not read before"));
@@ -209,6 +212,109 @@ async fn a_restart_forgets_nothing_and_delivers_nothing_twice() {
     sensor.publish(DATA, "after").await;
     until("a notification", async || display.told().len() == 3).await;
     assert_eq!(display.told()[2], "after");
+    for device in [sensor, display] {
+        device.stop().await;
+    }
+    world.stop().await;
+}
+
+/// A sensor and a display that have sessions.
+async fn correspondents(name: &str) -> (World, support::Device, support::Device) {
+    let world = World::new(name).await;
+    let display = world
+        .device(DISPLAY, &correspondent(SENSOR, "from", "state = \"state\""))
+        .await;
+    let sensor = world
+        .device(SENSOR, &correspondent(DISPLAY, "to", ""))
+        .await;
+    (world, sensor, display)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_carries_what_one_creates_to_the_other_though_that_is_away() {
+    let (world, sensor, mut display) = correspondents("session").await;
+    display.subscribe(DATA).await;
+    sensor.publish(DATA, MARKER).await;
+    until("a notification", async || display.told() == [MARKER]).await;
+    let first = world.stored(LATEST).await;
+    assert_eq!(first["cnf"], "application/vnd.refpoint.sealed:2");
+    for held in [LATEST, "/cse-in/display/box/la", "/cse-in/sensor/box/la"] {
+        let held = world.stored(held).await;
+        assert!(!held.to_string().contains(MARKER), "{held}");
+    }
+    for _ in 0..2 {
+        assert_eq!(display.read(LATEST).await.as_deref(), Ok(MARKER));
+    }
+
+    // The display is away: letters wait for it, and open in any order.
+    display.halt().await;
+    let mut waiting = Vec::new();
+    for content in ["second", "third"] {
+        sensor.publish(DATA, content).await;
+        waiting.push(world.stored(LATEST).await);
+    }
+    display.go_on().await;
+    let path = |at: usize| {
+        let name = waiting[at]["rn"].as_str().expect("a name");
+        format!("{DATA}/{name}")
+    };
+    for (at, content) in [(1, "third"), (0, "second")] {
+        assert_eq!(display.read(&path(at)).await.as_deref(), Ok(content));
+    }
+
+    // What was opened before the restart, and what is in another resource, is a replay; what is altered, is nothing.
+    let content = first["con"].as_str().expect("text");
+    let altered = format!("A{}", &content[1..]);
+    for (content, codes) in [(content, [4115, 4115]), (&altered, [4000, 4115])] {
+        let copy = json!({"cnf": first["cnf"], "con": content});
+        world.put(DATA, copy).await;
+        let refused = display.read(LATEST).await.expect_err("it was delivered");
+        assert!(codes.contains(&refused), "{refused}");
+    }
+    sensor.publish(DATA, "fourth").await;
+    assert_eq!(display.read(LATEST).await.as_deref(), Ok("fourth"));
+    until("a notification", async || {
+        display.told().last().is_some_and(|told| told == "fourth")
+    })
+    .await;
+    let mut told = display.told();
+    told.sort();
+    let before = told.len();
+    told.dedup();
+    assert_eq!(told.len(), before, "told twice: {told:?}");
+    assert!(
+        told.iter()
+            .all(|told| { [MARKER, "second", "third", "fourth"].contains(&told.as_str()) })
+    );
+    for device in [sensor, display] {
+        device.stop().await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_restarts_begins_another_session_and_waits_for_nobody_for_ever() {
+    let (world, mut sensor, mut display) = correspondents("session-sender").await;
+    sensor.publish(DATA, "before").await;
+    assert_eq!(display.read(LATEST).await.as_deref(), Ok("before"));
+    sensor.halt().await;
+    sensor.go_on().await;
+    sensor.publish(DATA, "after").await;
+    assert_eq!(display.read(LATEST).await.as_deref(), Ok("after"));
+
+    // Nobody answers: nothing leaves, sealed or not.
+    display.halt().await;
+    sensor.halt().await;
+    sensor.go_on().await;
+    let before = world.stored(LATEST).await;
+    let instance = json!({"m2m:cin": {"con": MARKER}});
+    let answer = sensor.ae.create(DATA, 4, &instance).await;
+    assert_eq!(answer.expect("an answer").code, 4112);
+    assert_eq!(world.stored(LATEST).await, before);
+    // Once it is back, it goes on.
+    display.go_on().await;
+    sensor.publish(DATA, "at last").await;
+    assert_eq!(display.read(LATEST).await.as_deref(), Ok("at last"));
     for device in [sensor, display] {
         device.stop().await;
     }

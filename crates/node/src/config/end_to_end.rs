@@ -22,6 +22,8 @@ pub struct EndToEnd {
     pub pre_keys: PreKeyPolicy,
     /// Whether notifications that nobody has sealed reach the AE.
     pub plain_notifications: bool,
+    /// How often letter boxes are looked into.
+    pub poll: Duration,
     /// The other end points.
     pub contacts: Vec<Contact>,
     /// What is sealed.
@@ -42,6 +44,17 @@ pub struct Contact {
     pub pre_key: Option<String>,
     /// The container in which this entity's pre-keys are published for it, vouched for by the application key.
     pub publish: Option<String>,
+    /// The containers through which sessions with it are begun and renewed: where this end posts, and where it does.
+    pub boxes: Option<Boxes>,
+}
+
+/// The two containers of two ends that have sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boxes {
+    /// Where this end posts.
+    pub to: String,
+    /// Where the other end does.
+    pub from: String,
 }
 
 /// By what the keys of another end point are known to be its own.
@@ -51,6 +64,15 @@ pub enum KnownBy {
     Record(PathBuf),
     /// The file of its X25519 public key, which this configuration vouches for.
     PublicKey(PathBuf),
+}
+
+/// How content is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As objects, which need nothing of their receiver but a pre-key.
+    Object,
+    /// As letters of a session, which both ends must have begun.
+    Session,
 }
 
 /// Resources whose content is sealed end to end.
@@ -65,6 +87,8 @@ pub struct SealedResource {
     pub to: Vec<EntityId>,
     /// From whom contentInstances that the AE reads there are taken.
     pub from: Vec<EntityId>,
+    /// How the AE's content is sealed, and how others' must be.
+    pub form: Form,
     /// For how long what is sealed opens.
     pub expires: Duration,
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::read::{Parsed, PlainNotifications, Size};
-use super::{Carriage, Initiator, Relation};
+use super::{Carriage, Form, Initiator, Relation};
 use crate::http::Authority;
 
 #[derive(Debug, Deserialize)]
@@ -158,6 +158,7 @@ pub(super) struct EndToEnd {
     pub(super) rotation: Option<Parsed<Duration>>,
     pub(super) grace: Option<Parsed<Duration>>,
     pub(super) plain_notifications: Option<Parsed<PlainNotifications>>,
+    pub(super) poll: Option<Spanned<Parsed<Duration>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,6 +170,8 @@ pub(super) struct Contact {
     pub(super) application_key: Option<PathBuf>,
     pub(super) pre_key: Option<Spanned<String>>,
     pub(super) publish: Option<Spanned<String>>,
+    pub(super) letters_to: Option<Spanned<String>>,
+    pub(super) letters_from: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -178,5 +181,6 @@ pub(super) struct Sealed {
     pub(super) target: Spanned<String>,
     pub(super) to: Option<Vec<Spanned<Parsed<EntityId>>>>,
     pub(super) from: Option<Vec<Spanned<Parsed<EntityId>>>>,
+    pub(super) form: Option<Parsed<Form>>,
     pub(super) expires: Option<Parsed<Duration>>,
 }

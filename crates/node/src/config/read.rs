@@ -8,7 +8,7 @@ use refpoint_keys::{EntityId, Profile, ReferencePoint};
 use refpoint_store::MissingKeys;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::{Carriage, Initiator, Relation};
+use super::{Carriage, Form, Initiator, Relation};
 use crate::http::Authority;
 
 /// A value that is written as text in the configuration and parsed as it is read, so that an error has a line.
@@ -107,6 +107,7 @@ words!(Suite, "\"chacha-poly\" or \"aes-gcm\"", "chacha-poly" => Self::ChaChaPol
 words!(Mode, "\"light\" or \"fresh\"", "light" => Self::Light, "fresh" => Self::Fresh);
 words!(MissingKeys, "\"refuse\" or \"start-empty\"", "refuse" => Self::Refuse, "start-empty" => Self::StartEmpty);
 words!(Carriage, "\"tcp\" or \"udp\"", "tcp" => Self::Tcp, "udp" => Self::Udp);
+words!(Form, "\"object\" or \"session\"", "object" => Self::Object, "session" => Self::Session);
 words!(PlainNotifications, "\"refuse\" or \"allow\"", "refuse" => Self::Refuse, "allow" => Self::Allow);
 words!(Initiator, "\"self\", \"peer\" or \"either\"",
     "self" => Self::Local, "peer" => Self::Peer, "either" => Self::Either);

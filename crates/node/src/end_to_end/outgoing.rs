@@ -1,23 +1,25 @@
 //! What the AE creates, sealed.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use refpoint_association::Suite;
-use refpoint_e2e::{
-    Delivery, Group, Inner, InnerForm, MAX_OBJECT_CONTENT, Outer, Recipient, Sealed,
-};
+use refpoint_e2e::{Delivery, Group, Inner, InnerForm, MAX_OBJECT_CONTENT, Outer, Sealed};
 use refpoint_primitive::{
     Content, Header, Headers, HttpRequest, HttpResponse, MediaType, ReleaseVersion,
 };
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use super::instance::Attributes;
-use super::keys::Known;
 use super::refused::Refused;
 use super::{EndToEnd, asking, instance};
 use crate::carrier::Carrier;
-use crate::config::SealedResource;
-use crate::{entropy, utc};
+use crate::config::{Form, SealedResource};
+use crate::{clock, entropy, utc};
+
+/// So often an AE that waits for a session looks whether it is there.
+const AWAITED: Duration = Duration::from_millis(100);
 
 /// What several receivers' content is sealed with.
 const SUITE: Suite = Suite::ChaChaPoly;
@@ -34,13 +36,10 @@ impl EndToEnd {
             return Err(Refused::Form);
         }
         let own = instance::parse(request.body()).ok_or(Refused::Form)?;
-        let mut receivers = Vec::with_capacity(resource.to.len());
-        for entity in &resource.to {
-            let known = self.contact(entity);
-            let known = known.ok_or(Refused::NoPreKey("the receiver is no contact"))?;
-            receivers.push((known, self.recipient(carrier, known).await?));
-        }
-        let sealed = self.seal(request, resource, &receivers)?;
+        let sealed = match resource.form {
+            Form::Object => self.object(carrier, request, resource).await?,
+            Form::Session => self.letter(request, resource).await?,
+        };
         let (outer, id) = outer(request, sealed)?;
         let carried =
             instance::parse(outer.body()).ok_or(Refused::Unreadable("what was sealed"))?;
@@ -61,32 +60,31 @@ impl EndToEnd {
         })
     }
 
-    fn seal(
+    /// What `request` creates, as an object for one receiver, or for several.
+    async fn object<C: Carrier>(
         &self,
+        carrier: &C,
         request: &HttpRequest,
         resource: &SealedResource,
-        receivers: &[(&Known, Recipient)],
     ) -> Result<Sealed, Refused> {
-        let (now, target) = (utc::now(), &resource.target);
-        let expires = now.saturating_add(resource.expires);
-        let content = Content::new(MediaType::Json, request.body().clone());
-        let inner = Inner {
-            target: target.clone(),
-            request_id: request.request_id().clone(),
-            expires,
-            form: InnerForm::Content(content.map_err(refpoint_e2e::Error::from)?),
-        };
-        let inner = inner.encode();
+        let mut receivers = Vec::with_capacity(resource.to.len());
+        for entity in &resource.to {
+            let known = self.contact(entity);
+            let known = known.ok_or(Refused::NoPreKey("the receiver is no contact"))?;
+            receivers.push((known, self.recipient(carrier, known).await?));
+        }
+        let (now, inner) = (utc::now(), inner(request, resource)?);
         let deliveries: Vec<_> = receivers
             .iter()
             .map(|(known, recipient)| Delivery {
                 recipient,
                 key: known.key.as_deref(),
-                target,
-                expires,
+                target: &resource.target,
+                expires: inner.expires,
             })
             .collect();
         let rng = &mut entropy::system();
+        let inner = inner.encode();
         let fits = self.settings.padding.padded_len(inner.len()) <= MAX_OBJECT_CONTENT;
         Ok(match deliveries.as_slice() {
             [one] if fits => Sealed::Object(self.sealer.seal(now, rng, one, &inner)?),
@@ -96,6 +94,40 @@ impl EndToEnd {
             }
         })
     }
+
+    /// What `request` creates, as a letter; begins a session if there is none, and waits for the other end as long as
+    /// the AE does.
+    async fn letter(
+        &self,
+        request: &HttpRequest,
+        resource: &SealedResource,
+    ) -> Result<Sealed, Refused> {
+        let peer = resource.to.first().ok_or(Refused::NoSession)?;
+        let inner = inner(request, resource)?;
+        let until = Instant::now() + self.patience.mul_f32(0.75);
+        loop {
+            let sent = self.state().letters.send(clock::now(), peer, &inner)?;
+            if let Some(packet) = sent {
+                return Ok(Sealed::Packet(packet));
+            }
+            if Instant::now() >= until {
+                return Err(Refused::NoSession);
+            }
+            self.posted.notify_one();
+            sleep(AWAITED).await;
+        }
+    }
+}
+
+/// What is sealed of `request`: the contentInstance as the AE wrote it.
+fn inner(request: &HttpRequest, resource: &SealedResource) -> Result<Inner, Refused> {
+    let content = Content::new(MediaType::Json, request.body().clone());
+    Ok(Inner {
+        target: resource.target.clone(),
+        request_id: request.request_id().clone(),
+        expires: utc::now().saturating_add(resource.expires),
+        form: InnerForm::Content(content.map_err(refpoint_e2e::Error::from)?),
+    })
 }
 
 /// The request that carries what was sealed: all that nodes in between are told.

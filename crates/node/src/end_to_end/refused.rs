@@ -16,6 +16,9 @@ pub(super) enum Refused {
     /// A pre-key cannot be had.
     #[error("there is no pre-key to seal to: {0}")]
     NoPreKey(&'static str),
+    /// The other end has not answered yet.
+    #[error("there is no session with the other end yet: it has not answered")]
+    NoSession,
     /// The peer did not do what was asked.
     #[error(transparent)]
     Peer(Failure),
@@ -39,7 +42,7 @@ impl Refused {
             Self::EndToEnd(error) => error.failure(),
             Self::Plain => Failure::NotSealed,
             Self::Unreadable(_) => Failure::Malformed,
-            Self::NoPreKey(_) => Failure::UnknownKey,
+            Self::NoPreKey(_) | Self::NoSession => Failure::UnknownKey,
             Self::Peer(failure) => *failure,
             Self::Form => Failure::UnsupportedForm,
             Self::State(_) => Failure::Internal,

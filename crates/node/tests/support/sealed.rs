@@ -226,7 +226,7 @@ impl World {
         let poa = format!("http://{}", to_ae.expect("an egress"));
         let registration = json!({"m2m:ae": {"rn": name, "api": "Napp", "rr": true, "poa": [poa]}});
         created(device.ae.create("/cse-in", 2, &registration).await);
-        for container in ["pre-keys", "data"] {
+        for container in ["pre-keys", "data", "box"] {
             let container = json!({"m2m:cnt": {"rn": container}});
             created(
                 device
@@ -324,15 +324,16 @@ impl Device {
         created(self.ae.create(container, 23, &subscription).await);
     }
 
-    /// The node ends and another goes on at the same place, by the same configuration.
-    pub(crate) async fn restart(&mut self) {
-        let address = self
-            .node
-            .as_ref()
-            .and_then(|node| node.egress_addresses().next());
+    /// The node ends.
+    pub(crate) async fn halt(&mut self) {
         let node = self.node.take().expect("it runs");
+        let address = node.egress_addresses().next();
         assert!(node.stop().await, "in time");
         self.config.egress[0].listen = address.expect("an egress");
+    }
+
+    /// Another goes on at the same place, by the same configuration.
+    pub(crate) async fn go_on(&mut self) {
         self.node = Some(Node::start(self.config.clone()).await.expect("a node"));
     }
 
@@ -391,5 +392,20 @@ pub(crate) fn receiver(entity: &str, application_key: bool, more: &str) -> Strin
          [[contact]]\nentity = \"{SENSOR}\"\nrecord = \"CSensor.record\"\n{key}\
          [[sealed]]\nresources = [\"cse-in/sensor/data\", \"/id-in/cse-in/sensor/data\"]\ntarget = \"{TARGET}\"\n\
          from = [\"{SENSOR}\"]\n"
+    )
+}
+
+/// What a node is told that has sessions with `peer` about the sensor's data, which it seals `to` it or takes `from` it.
+pub(crate) fn correspondent(peer: &str, way: &str, more: &str) -> String {
+    let own = if peer == SENSOR { "display" } else { "sensor" };
+    let (stem, name) = (
+        stem(peer),
+        stem(peer).trim_start_matches('C').to_lowercase(),
+    );
+    format!(
+        "[end_to_end]\npoll = \"100ms\"\n{more}\n\
+         [[contact]]\nentity = \"{peer}\"\npublic_key = \"{stem}.public\"\napplication_key = \"sensor-display\"\n\
+         letters_to = \"/id-in/cse-in/{name}/box\"\nletters_from = \"cse-in/{own}/box\"\n\
+         [[sealed]]\nresources = [\"cse-in/sensor/data\"]\ntarget = \"{TARGET}\"\n{way} = [\"{peer}\"]\nform = \"session\"\n"
     )
 }

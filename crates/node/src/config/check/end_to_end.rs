@@ -8,13 +8,16 @@ use std::collections::HashSet;
 use refpoint_e2e::{Padding, PreKeyPolicy, Target};
 use refpoint_keys::EntityId;
 
-use super::super::end_to_end::{Contact, EndToEnd, KnownBy, SealedResource};
+use super::super::end_to_end::{Boxes, Contact, EndToEnd, Form, KnownBy, SealedResource};
 use super::super::file;
 use super::super::read::{Parsed, PlainNotifications};
 use super::{Check, Checked};
 
 /// How long what is sealed opens, unless it is stated.
 const EXPIRES: Duration = Duration::from_secs(86_400);
+
+/// How often letter boxes are looked into, unless it is stated.
+const POLL: Duration = Duration::from_secs(10);
 
 /// The tables that belong to end to end.
 pub(super) struct Tables {
@@ -85,6 +88,12 @@ impl Check<'_> {
             resources.push(sealed);
         }
         let pre_keys = self.pre_keys(&table, at)?;
+        let poll = match table.poll {
+            Some(poll) if poll.get_ref().0.is_zero() => {
+                return self.refuse(poll.span(), "write a duration such as \"10s\"");
+            }
+            poll => poll.map_or(POLL, |poll| poll.into_inner().0),
+        };
         Ok(Some(EndToEnd {
             authority: table.authority.map(|path| self.path(path)),
             signing_key: table.signing_key.map(|path| self.path(path)),
@@ -95,6 +104,7 @@ impl Check<'_> {
             plain_notifications: table
                 .plain_notifications
                 .is_some_and(|word| word.0 == PlainNotifications::Allow),
+            poll,
             contacts,
             sealed: resources,
         }))
@@ -132,12 +142,24 @@ impl Check<'_> {
                 "pre-keys for one contact are vouched for by the application_key",
             );
         }
+        let boxes = match (table.letters_to, table.letters_from) {
+            (None, None) => None,
+            (Some(to), Some(from)) if table.application_key.is_some() => Some(Boxes {
+                to: self.resource(to)?,
+                from: self.resource(from)?,
+            }),
+            (Some(one), _) | (_, Some(one)) => {
+                let problem = "sessions need letters_to, letters_from and application_key";
+                return self.refuse(one.span(), problem);
+            }
+        };
         Ok(Contact {
             entity,
             known_by,
             application_key: table.application_key.map(|path| self.path(path)),
             pre_key: self.address(table.pre_key)?,
             publish: self.address(table.publish)?,
+            boxes,
         })
     }
 
@@ -164,15 +186,31 @@ impl Check<'_> {
                 );
             }
         };
+        let form = table.form.map_or(Form::Object, |form| form.0);
+        let sessions = |contact: &Contact| {
+            let problem =
+                "for sessions with this entity, its [[contact]] needs letters_to and letters_from";
+            contact.boxes.is_none().then_some(problem)
+        };
         let to = self.known(table.to, contacts, |contact| {
             let problem = "to seal for this entity, its [[contact]] needs pre_key";
-            contact.pre_key.is_none().then_some(problem)
+            match form {
+                Form::Object => contact.pre_key.is_none().then_some(problem),
+                Form::Session => sessions(contact),
+            }
         })?;
         let from = self.known(table.from, contacts, |contact| {
             let problem =
                 "to open what it seals, publish is needed: in [end_to_end] or in its [[contact]]";
-            (!publishes && contact.publish.is_none()).then_some(problem)
+            let published = publishes || contact.publish.is_some();
+            match form {
+                Form::Object => (!published).then_some(problem),
+                Form::Session => sessions(contact),
+            }
         })?;
+        if form == Form::Session && to.len() > 1 {
+            return self.refuse(at, "a session has one receiver: use objects for several");
+        }
         if to.is_empty() && from.is_empty() {
             return self.refuse(at, "say who seals and opens here: to, from or both");
         }
@@ -182,6 +220,7 @@ impl Check<'_> {
             target,
             to,
             from,
+            form,
             expires,
         })
     }
