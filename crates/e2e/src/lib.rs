@@ -116,14 +116,18 @@
 //!
 //! # For who builds a node on it
 //!
+//! `refpoint-node` is such a node (its module `end_to_end`): content of contentInstances, by object, group or session, across CSEs that
+//! know nothing of it. The form between our own nodes ([`Outer::notify`]) and whole requests ([`InnerForm::Request`]) it does not use.
+//!
 //! *Egress*, for an AE that knows nothing of it: configuration says which resources (a prefix of `to`) are sealed, to whom, by
 //! object, group or session, and the [`Target`]'s spelling. The AE's request becomes an [`Inner`]; `Inner::encode` goes into [`Sealer::seal`],
 //! [`Group::seal`] or [`Sessions::send`]; the result, as [`Sealed`], into [`Outer::content_instance`] (across unmodified CSEs, in base64) or [`Outer::notify`]
 //! (between our own nodes). Pre-keys are fetched as content like any other, and verified before use.
 //! *Ingress*: content of [`MEDIA_TYPE`] goes to [`Sealed::decode`] and, by its form, to [`Opener::open`], [`Group::open`] or
 //! [`Sessions::receive`], with the target of the resource that it came for. What opens is checked once more ([`Inner::check`]; sessions do it) and handed
-//! to the AE. Then, in one transaction: the state kept, the mailbox acknowledged. What is refused is reported, acknowledged and dropped;
-//! an unknown or expired key id answers 4112.
+//! to the AE. Then, in one transaction: the state kept, the mailbox acknowledged. Where a CSE's resource takes the mailbox's place, nothing
+//! acknowledges: the state is kept before anything is handed out, and what is read again in the same resource is opened by
+//! [`Opener::open_again`]. What is refused is reported, acknowledged and dropped; [`Error::failure`] says by which result code a primitive is refused.
 //!
 //! # What is deliberately absent
 //!

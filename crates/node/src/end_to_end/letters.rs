@@ -70,7 +70,8 @@ impl Letters {
         for known in known {
             let Some(key) = &known.key else { continue };
             let key = Arc::new(key.connection_key());
-            let credential = Credential::new(local, key, &[Profile::Psk])?.with_policy(policy.clone());
+            let credential =
+                Credential::new(local, key, &[Profile::Psk])?.with_policy(policy.clone());
             let id = table.insert(credential)?;
             credentials.insert(known.contact.entity.clone(), id);
         }
