@@ -8,7 +8,7 @@
 //! ```
 //!
 //! With a handle that an earlier association left, a Resume takes the place of the Initiate
-//! ([`StreamInitiator::resume`], [`StreamResponder::answer`]); one that cannot be redeemed is followed
+//! ([`StreamInitiator::resume`], [`StreamResponder::resume`]); one that cannot be redeemed is followed
 //! by an Initiate in the same stream.
 //!
 //! Everything that is written is appended to a buffer of the caller's, framed and ready for the
@@ -40,7 +40,7 @@ mod running;
 mod sealing;
 
 pub use handshake::{StreamInitiator, StreamResponder};
-pub use resumption::{StreamAnswer, StreamRefused, StreamUnconfirmed};
+pub use resumption::{StreamAnswer, StreamUnconfirmed};
 use running::{Running, State};
 
 /// The most payload bytes of one stream record: 16 KiB, and room for the header of what is carried,

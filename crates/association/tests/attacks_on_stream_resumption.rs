@@ -6,7 +6,7 @@ mod resuming;
 #[path = "support/support.rs"]
 mod support;
 
-use refpoint_association::{Error, HeldHandle};
+use refpoint_association::{Error, HeldHandle, StreamAnswer, StreamResponder};
 use resuming::{Device, Gateway, MODES, connect, setting};
 use support::{Setting, now};
 
@@ -82,7 +82,7 @@ fn a_stolen_handle_without_its_secret_opens_nothing() {
         let mut thief = Device::new(&setting(modes), 3);
         thief.reads(now(1), &flash);
         let (_, forged) = thief.begin(now(1)).expect("may try");
-        let failed = gateway.answer(now(1), &forged);
+        let failed = gateway.resume(now(1), &forged);
         assert_eq!(failed.expect_err("no secret"), Error::Authentication);
         connect(2, &mut device, &mut gateway).talks(2);
     }
@@ -97,9 +97,18 @@ fn every_flipped_bit_of_a_resume_its_answer_and_its_confirmation_is_noticed() {
             let mut flipped = genuine.clone();
             flipped[at] ^= 1;
             // The handle's own bytes name another one, and so do the terms.
-            let answer = gateway.answer(now(1), &flipped);
-            if let Ok((answer, _)) = answer {
-                let refused = matches!(answer, refpoint_association::StreamAnswer::Refused(_));
+            let mut out = Vec::new();
+            let answer = StreamResponder::resume(
+                now(1),
+                &mut *gateway.rng,
+                &gateway.local,
+                gateway.backend,
+                (&gateway.credentials, &mut gateway.grants),
+                &flipped[2..],
+                &mut out,
+            );
+            if let Ok(answer) = answer {
+                let refused = matches!(answer, StreamAnswer::Refused);
                 assert!(refused, "{modes:?}: byte {at} of the Resume");
             }
         }
@@ -163,7 +172,7 @@ fn a_forged_refusal_has_to_name_the_resume_and_means_nothing_to_who_does_not_res
         let (mut device, mut gateway) = holding(modes);
         let (initiator, forth) = device.begin(now(1)).expect("may resume");
         gateway.restart(now(1), &[]);
-        let (_, refusal) = gateway.refused(now(1), &forth);
+        let refusal = gateway.refused(now(1), &forth);
         let mut forged = refusal.clone();
         forged[5] ^= 1;
         let failed = initiator.receive(now(1), &forged[2..], &mut Vec::new());
@@ -200,7 +209,7 @@ fn resumes_of_strangers_leave_no_state() {
     for number in 0..10_000_u32 {
         let mut forged = genuine.clone();
         forged[6..10].copy_from_slice(&number.to_be_bytes());
-        let (_, refusal) = gateway.refused(now(1), &forged);
+        let refusal = gateway.refused(now(1), &forged);
         assert!(refusal.len() < forged.len());
     }
     assert_eq!(gateway.grants.issued().len(), 1);

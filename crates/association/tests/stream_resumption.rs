@@ -80,7 +80,7 @@ fn fresh_never_turns_into_light() {
     assert_eq!(gateway.restart(now(1), &stored), 1);
     let (initiator, forth) = device.begin(now(1)).expect("may resume");
     assert_eq!(forth[4] >> 5, 5, "light");
-    let (_, refusal) = gateway.refused(now(1), &forth);
+    let refusal = gateway.refused(now(1), &forth);
     let failed = initiator.receive(now(1), &refusal[2..], &mut Vec::new());
     assert_eq!(failed.expect_err("refused"), Error::Handle);
     // A handle for `fresh` only is redeemed by that, whatever the device would like: and if it says
@@ -128,14 +128,14 @@ fn a_handle_that_cannot_be_redeemed_is_followed_by_a_full_handshake_in_the_same_
             let (mut device, mut gateway) = holding(&setting(modes));
             let at = now(spoil(&mut device, &mut gateway));
             let (initiator, forth) = device.begin(at).expect("may resume");
-            let (refused, refusal) = gateway.refused(at, &forth);
+            let refusal = gateway.refused(at, &forth);
             assert!(refusal.len() < forth.len(), "{why}");
             let failed = initiator.receive(at, &refusal[2..], &mut Vec::new());
             assert_eq!(failed.expect_err(why), Error::Handle);
             let resume = device.begin(at).expect("may resume").1;
             device.held = None;
             let (initiator, forth) = device.begin(at).expect("may initiate");
-            let (answered, back) = gateway.goes_on(at, refused, &forth).expect(why);
+            let (answered, back) = gateway.answer(at, &forth).expect(why);
             let mut confirmation = Vec::new();
             let initiator = initiator.receive(at, &back[2..], &mut confirmation);
             let (mut session, answer) = gateway.confirm(at, answered, &confirmation).expect(why);
@@ -147,8 +147,8 @@ fn a_handle_that_cannot_be_redeemed_is_followed_by_a_full_handshake_in_the_same_
             let opened = session.receive(at, &mut frame, &mut Vec::new());
             assert_eq!(opened, Ok(Opened::Data(b"on")), "{why}");
             // One refusal a stream: what comes next is an Initiate.
-            let (refused, _) = gateway.refused(at, &resume);
-            let again = gateway.goes_on(at, refused, &resume);
+            gateway.refused(at, &resume);
+            let again = gateway.answer(at, &resume);
             assert_eq!(again.expect_err("not twice"), Error::Unexpected);
         }
     }
@@ -313,7 +313,7 @@ fn a_device_without_a_clock_resumes_and_two_ends_without_do_not() {
         let (mut device, mut gateway) = holding(&setting(modes));
         let (initiator, forth) = device.begin(blind(1)).expect("may resume");
         assert!(
-            gateway.answer(blind(1), &forth).is_err(),
+            gateway.resume(blind(1), &forth).is_err(),
             "neither knows the date"
         );
         let (answered, back) = gateway.answered(now(1), &forth);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use refpoint_association::{
     Credential, Credentials, Error, Grants, HandleChange, HandleId, HeldHandle, IssuedHandles,
     Modes, Opened, Policy, SessionLabel, StoredHandle, StreamAnswer, StreamInitiator,
-    StreamRefused, StreamResponder, StreamSession, StreamUnconfirmed,
+    StreamResponder, StreamSession, StreamUnconfirmed,
 };
 use refpoint_sim::Entropy;
 
@@ -66,7 +66,7 @@ enum Device {
 
 enum Gateway {
     Fresh,
-    Refused(StreamRefused),
+    Refused,
     Answered(StreamUnconfirmed),
     Up(Box<StreamSession>),
     Ended,
@@ -187,17 +187,25 @@ impl World {
         let before = core::mem::replace(&mut stream.gateway, Gateway::Ended);
         let after = match before {
             Gateway::Fresh => {
-                let tables = (known, &mut self.grants);
-                let answer =
-                    StreamResponder::answer(at, rng, local, BACKEND, tables, packet, &mut out);
+                let answer = if StreamResponder::resumes(packet) {
+                    let tables = (known, &mut self.grants);
+                    let answer =
+                        StreamResponder::resume(at, rng, local, BACKEND, tables, packet, &mut out);
+                    answer.map(|answer| match answer {
+                        StreamAnswer::Resumed(answered) => Gateway::Answered(answered),
+                        StreamAnswer::Refused => Gateway::Refused,
+                    })
+                } else {
+                    let answered =
+                        StreamResponder::answer(at, rng, local, BACKEND, known, packet, &mut out);
+                    answered.map(Gateway::Answered)
+                };
                 assert!(out.len() <= frame.len() + 64, "an answer that amplifies");
-                answer.map(|answer| match answer {
-                    StreamAnswer::Answered(answered) => Gateway::Answered(answered),
-                    StreamAnswer::Refused(refused) => Gateway::Refused(refused),
-                })
+                answer
             }
-            Gateway::Refused(refused) => {
-                let answered = refused.receive(at, rng, local, BACKEND, known, packet, &mut out);
+            Gateway::Refused => {
+                let answered =
+                    StreamResponder::answer(at, rng, local, BACKEND, known, packet, &mut out);
                 answered.map(Gateway::Answered)
             }
             Gateway::Answered(answered) => {

@@ -6,7 +6,7 @@ use refpoint_wire::{Carriage, Control, Packet, RecordKind, Refuse, SessionLabel}
 use super::{
     StreamSession,
     framing::frame,
-    resumption::{self, StreamAnswer},
+    resumption::{self, StreamAnswer, StreamUnconfirmed},
     running::Running,
 };
 use crate::{
@@ -222,16 +222,23 @@ impl StreamInitiator {
 pub struct StreamResponder;
 
 impl StreamResponder {
-    /// Reads the first packet of a stream (a frame's content), an Initiate or a Resume, and appends
-    /// the framed answer to `out`.
+    /// Whether the first packet of a stream (a frame's content) is to redeem a handle: for
+    /// [`resume`](Self::resume), else for [`answer`](Self::answer).
+    #[must_use]
+    pub fn resumes(packet: &[u8]) -> bool {
+        matches!(Packet::parse(packet), Ok(Packet::Resume(_)))
+    }
+
+    /// Reads a Resume (a frame's content), and appends the framed Resumed to `out`, or a Refuse.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive).
+    /// [`Error::Authentication`] for whatever does not prove to know the handle's secret; drop the
+    /// stream without a word then.
     #[allow(
         clippy::too_many_arguments,
         reason = "each is a different thing of the caller's"
     )]
-    pub fn answer(
+    pub fn resume(
         now: Now,
         rng: &mut dyn CryptoRng,
         local: &Local,
@@ -241,7 +248,25 @@ impl StreamResponder {
         out: &mut Vec<u8>,
     ) -> Result<StreamAnswer, Error> {
         let context = context(local, backend, None);
-        resumption::answer(&context, (credentials, grants), packet, now, rng, out)
+        resumption::resume(&context, (credentials, grants), packet, now, rng, out)
+    }
+
+    /// Reads an Initiate (a frame's content), first in its stream or after a refusal, and appends
+    /// the framed Respond to `out`.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn answer(
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        local: &Local,
+        backend: Backend,
+        credentials: &Credentials,
+        packet: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<StreamUnconfirmed, Error> {
+        let context = context(local, backend, None);
+        resumption::full(&context, credentials, packet, now, rng, out)
     }
 
     /// Reads an Initiate (a frame's content) and appends the framed Respond to `out`, at an end that

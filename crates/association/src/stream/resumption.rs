@@ -12,12 +12,11 @@ use refpoint_wire::{
 use super::{
     StreamSession,
     framing::frame,
-    handshake::{check_size, context, respond},
+    handshake::{check_size, respond},
     running::Running,
 };
 use crate::{
-    Backend, Credential, Credentials, Error, Grants, HandleChange, HeldHandle, Lifetime, Local,
-    Now, Turn,
+    Credential, Credentials, Error, Grants, HandleChange, HeldHandle, Lifetime, Local, Now, Turn,
     grants::heard,
     handshake::bleached,
     issued::Chain,
@@ -26,18 +25,15 @@ use crate::{
     time::millis,
 };
 
-/// How a responder has answered the first packet of a stream.
+/// How a responder has answered a Resume.
 #[derive(Debug)]
 pub enum StreamAnswer {
-    /// By a Respond or a Resumed: the next frame is to confirm it.
-    Answered(StreamUnconfirmed),
-    /// By a Refuse, since the handle cannot be redeemed here: the next frame is to be an Initiate.
-    Refused(StreamRefused),
+    /// By a Resumed: the next frame is to confirm it.
+    Resumed(StreamUnconfirmed),
+    /// By a Refuse, since the handle cannot be redeemed here: the next frame is to be an Initiate,
+    /// for [`StreamResponder::answer`](crate::StreamResponder::answer).
+    Refused,
 }
-
-/// A responder that has refused a handle, and awaits a full handshake.
-#[derive(Debug)]
-pub struct StreamRefused(());
 
 /// A responder that has answered, and that nobody has proved anything to (rule H6).
 #[derive(Debug)]
@@ -58,8 +54,8 @@ pub(super) enum Granted {
     Done,
 }
 
-/// Reads the first packet of a stream and answers it.
-pub(super) fn answer(
+/// Reads a Resume and answers it.
+pub(super) fn resume(
     context: &Context<'_>,
     (credentials, grants): (&Credentials, &mut Grants),
     packet: &[u8],
@@ -69,23 +65,23 @@ pub(super) fn answer(
 ) -> Result<StreamAnswer, Error> {
     check_size(packet)?;
     let Packet::Resume(resume) = Packet::parse(packet)? else {
-        let answered = full(context, credentials, packet, now, rng, out);
-        return answered.map(StreamAnswer::Answered);
+        return Err(Error::Unexpected);
     };
     if resume.header.index.is_some() || resume.header.cookie.is_some() {
         return Err(Error::Unexpected);
     }
     match redeem(context, (credentials, grants), &resume, now, rng, out)? {
-        Some(answered) => Ok(StreamAnswer::Answered(answered)),
+        Some(answered) => Ok(StreamAnswer::Resumed(answered)),
         None => {
             let echo = packet_hash(packet);
             frame(&Refuse::Handle { index: None, echo }.encode(), out)?;
-            Ok(StreamAnswer::Refused(StreamRefused(())))
+            Ok(StreamAnswer::Refused)
         }
     }
 }
 
-fn full(
+/// Reads an Initiate and answers it, at an end that grants handles.
+pub(super) fn full(
     context: &Context<'_>,
     credentials: &Credentials,
     packet: &[u8],
@@ -135,37 +131,6 @@ fn redeem(
         chain,
         has_granted,
     }))
-}
-
-impl StreamRefused {
-    /// Reads the Initiate (a frame's content) that follows a refusal, and appends the framed Respond
-    /// to `out`.
-    ///
-    /// # Errors
-    /// As [`StreamResponder::receive`](crate::StreamResponder::receive).
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is a different thing of the caller's"
-    )]
-    pub fn receive(
-        self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        local: &Local,
-        backend: Backend,
-        credentials: &Credentials,
-        packet: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<StreamUnconfirmed, Error> {
-        full(
-            &context(local, backend, None),
-            credentials,
-            packet,
-            now,
-            rng,
-            out,
-        )
-    }
 }
 
 impl StreamUnconfirmed {

@@ -12,7 +12,7 @@ use rand_core::CryptoRng;
 use refpoint_association::{
     Backend, CredentialId, Credentials, Error, Grants, HandleChange, HandleId, HeldHandle,
     IssuedHandles, Local, Modes, Now, Opened, Policy, SessionLabel, StoredHandle, StreamAnswer,
-    StreamInitiator, StreamRefused, StreamResponder, StreamSession, StreamUnconfirmed,
+    StreamInitiator, StreamResponder, StreamSession, StreamUnconfirmed,
 };
 
 use super::support::{self, Setting, now};
@@ -143,11 +143,12 @@ impl Gateway {
         restored
     }
 
-    /// Answers the first frame of a stream.
-    pub fn answer(&mut self, now: Now, frame: &[u8]) -> Result<(StreamAnswer, Vec<u8>), Error> {
+    /// Answers a Resume.
+    pub fn resume(&mut self, now: Now, frame: &[u8]) -> Result<(StreamAnswer, Vec<u8>), Error> {
+        assert!(StreamResponder::resumes(&frame[2..]));
         let mut out = Vec::new();
         let tables = (&self.credentials, &mut self.grants);
-        let answer = StreamResponder::answer(
+        let answer = StreamResponder::resume(
             now,
             &mut *self.rng,
             &self.local,
@@ -159,29 +160,14 @@ impl Gateway {
         answer.map(|answer| (answer, out))
     }
 
-    pub fn answered(&mut self, now: Now, frame: &[u8]) -> (StreamUnconfirmed, Vec<u8>) {
-        match self.answer(now, frame).expect("it is genuine") {
-            (StreamAnswer::Answered(answered), out) => (answered, out),
-            (StreamAnswer::Refused(_), _) => panic!("refused"),
-        }
-    }
-
-    pub fn refused(&mut self, now: Now, frame: &[u8]) -> (StreamRefused, Vec<u8>) {
-        match self.answer(now, frame).expect("it is well-formed") {
-            (StreamAnswer::Refused(refused), out) => (refused, out),
-            (StreamAnswer::Answered(_), _) => panic!("answered"),
-        }
-    }
-
-    /// Answers the Initiate that follows a refusal.
-    pub fn goes_on(
+    /// Answers an Initiate, the first frame or one that follows a refusal.
+    pub fn answer(
         &mut self,
         now: Now,
-        refused: StreamRefused,
         frame: &[u8],
     ) -> Result<(StreamUnconfirmed, Vec<u8>), Error> {
         let mut out = Vec::new();
-        let answered = refused.receive(
+        let answered = StreamResponder::answer(
             now,
             &mut *self.rng,
             &self.local,
@@ -191,6 +177,25 @@ impl Gateway {
             &mut out,
         );
         answered.map(|answered| (answered, out))
+    }
+
+    /// Answers the first frame of a stream.
+    pub fn answered(&mut self, now: Now, frame: &[u8]) -> (StreamUnconfirmed, Vec<u8>) {
+        if !StreamResponder::resumes(&frame[2..]) {
+            return self.answer(now, frame).expect("it is genuine");
+        }
+        match self.resume(now, frame).expect("it is genuine") {
+            (StreamAnswer::Resumed(answered), out) => (answered, out),
+            (StreamAnswer::Refused, _) => panic!("refused"),
+        }
+    }
+
+    /// Refuses a Resume.
+    pub fn refused(&mut self, now: Now, frame: &[u8]) -> Vec<u8> {
+        match self.resume(now, frame).expect("it is well-formed") {
+            (StreamAnswer::Refused, out) => out,
+            (StreamAnswer::Resumed(_), _) => panic!("answered"),
+        }
     }
 
     pub fn confirm(

@@ -98,36 +98,52 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<SecureStream<IO>, Error> {
     let mut out = Vec::new();
     let mut frames = Frames::new(LARGEST_HANDSHAKE);
-    let (backend, handles) = (keyring.backend(), keyring.handles());
-    let first = receive(&mut io, &mut frames).await?;
-    let packet = &first[FRAME_HEADER..];
-    let answered = keyring.read(|local, credentials| {
-        let (now, rng) = (clock::now(), &mut entropy::system());
-        handles.grants(|grants| {
-            let tables = (credentials, grants);
-            StreamResponder::answer(now, rng, local, backend, tables, packet, &mut out)
-        })
-    });
-    // Filled in one case of failure, too: a stranger in `known` gets an answer that tells it nothing (rule H3).
-    send(&mut io, &mut out).await?;
-    let answered = match answered? {
-        StreamAnswer::Answered(answered) => answered,
-        StreamAnswer::Refused(refused) => {
-            let initiate = receive(&mut io, &mut frames).await?;
-            let packet = &initiate[FRAME_HEADER..];
+    let mut packet = &receive(&mut io, &mut frames).await?[FRAME_HEADER..];
+    let mut resumed = None;
+    if StreamResponder::resumes(packet) {
+        let answer = resume(keyring, packet, &mut out);
+        send(&mut io, &mut out).await?;
+        match answer? {
+            StreamAnswer::Resumed(answered) => resumed = Some(answered),
+            StreamAnswer::Refused => {
+                packet = &receive(&mut io, &mut frames).await?[FRAME_HEADER..];
+            }
+        }
+    }
+    let answered = match resumed {
+        Some(answered) => answered,
+        None => {
             let answered = keyring.read(|local, credentials| {
                 let (now, rng) = (clock::now(), &mut entropy::system());
-                refused.receive(now, rng, local, backend, credentials, packet, &mut out)
+                let backend = keyring.backend();
+                StreamResponder::answer(now, rng, local, backend, credentials, packet, &mut out)
             });
+            // Filled in one case of failure, too: a stranger in `known` gets an answer that tells it nothing (rule H3).
             send(&mut io, &mut out).await?;
             answered?
         }
     };
     let was_resumed = answered.resumes();
     let confirmation = receive(&mut io, &mut frames).await?;
+    let handles = keyring.handles();
     let session = handles.confirm(clock::now(), answered, confirmation, &mut out)?;
     send(&mut io, &mut out).await?;
     finish(io, keyring, (session, was_resumed), frames)
+}
+
+/// Answers a Resume. Only who resumes waits for the table of handles.
+fn resume(
+    keyring: &Keyring,
+    packet: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<StreamAnswer, Association> {
+    keyring.read(|local, credentials| {
+        let (now, rng, backend) = (clock::now(), &mut entropy::system(), keyring.backend());
+        keyring.handles().grants(|grants| {
+            let tables = (credentials, grants);
+            StreamResponder::resume(now, rng, local, backend, tables, packet, out)
+        })
+    })
 }
 
 fn finish<IO>(
