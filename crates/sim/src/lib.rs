@@ -43,11 +43,12 @@
 //! ```
 //!
 //! For simulations of millions of devices, which have no packets, there is an [`Agenda`] of what is due
-//! when.
+//! when. For runs that are too long to look at, a [`Watch`] counts what must never happen.
 //!
 //! # What is deliberately absent
 //!
-//! Cryptography, protocols, real sockets and real time. Streams: a stream's bytes arrive in order
+//! Cryptography, protocols (but for the clear headers that a [`Watch`] reads), real sockets and real
+//! time. Streams: a stream's bytes arrive in order
 //! or not at all, so there is nothing to simulate but how they are cut.
 
 mod adversary;
@@ -58,6 +59,7 @@ mod link;
 mod net;
 mod packet;
 mod tally;
+mod watch;
 
 pub use adversary::{Adversary, Injector, Verdict};
 pub use agenda::Agenda;
@@ -67,3 +69,4 @@ pub use link::Link;
 pub use net::{Event, Net};
 pub use packet::Packet;
 pub use tally::Tally;
+pub use watch::{Claim, Findings, Fingerprint, Place, Rules, Violation, Watch};
