@@ -7,6 +7,7 @@ mod ci;
 mod codegen;
 mod fuzz;
 mod interop;
+mod long;
 mod model;
 mod package;
 mod shell;
@@ -62,6 +63,8 @@ enum Task {
         /// The other side
         peer: interop::Peer,
     },
+    /// Run a month of ten thousand associations in virtual time (takes minutes)
+    Long(long::Options),
     /// Run the ProVerif models of `proto/model/` (skipped where proverif is not on the PATH)
     Model(model::Options),
     /// Run what CI runs
@@ -93,6 +96,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         } => bench::run(json.as_deref(), &profile, &sections),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Interop { peer } => interop::run(peer),
+        Task::Long(options) => long::run(&options),
         Task::Model(options) => model::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Thumb => thumb::run(),

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, collections::BTreeMap, collections::BTreeSet, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use rand_core::CryptoRng;
-use refpoint_wire::{Packet, Refuse, SessionLabel};
+use refpoint_wire::{Index, Packet, Refuse, SessionLabel};
 use zeroize::ZeroizeOnDrop;
 
 use self::{
@@ -298,6 +298,14 @@ impl Endpoint {
         self.association(id)
             .ok()
             .map(|association| association.address)
+    }
+
+    /// The indices by which this end and the peer are addressed in this association's records, in
+    /// clear: who reads a capture knows by them which records are whose.
+    #[must_use]
+    pub fn indices(&self, id: AssociationId) -> Option<(Index, Index)> {
+        let association = self.association(id).ok()?;
+        Some((association.index, association.remote))
     }
 
     /// The most payload bytes that one record of this association carries.
