@@ -6,13 +6,21 @@ use alloc::{string::ToString, sync::Arc, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use refpoint_keys::{ConnectionKey, EntityId, KeyId, Profile, ReferencePoint, UtcTime, Validity};
-use refpoint_wire::{CloseReason, Control, SessionLabel};
+use refpoint_keys::{
+    ConnectionKey, EntityId, KeyId, Profile, ReferencePoint, Role, UtcTime, Validity,
+};
+use refpoint_wire::{
+    Carriage, CloseReason, Control, Index, InitiateHeader, InitiatePayload, SessionLabel,
+};
+use zeroize::Zeroizing;
 
 use super::{AssociationId, Config, Endpoint, Event, Outbox, association::aead_limit};
 use crate::{
     Backend, Credential, CredentialId, Credentials, Error, Local, Now, Policy, PublicKey,
-    StaticKey, negotiation::Wanted,
+    StaticKey,
+    handshake::{Initiator, Setup},
+    negotiation::Wanted,
+    prologue::prologue,
 };
 
 const DEVICE: &str = "//sp.example.com/id-mn/Cdevice";
@@ -352,5 +360,165 @@ fn a_peer_that_heeds_no_limit_is_not_listened_to_beyond_it() {
         let End { endpoint, rng, log } = &mut gateway;
         endpoint.handle_timeout(now(), rng, log);
         assert_eq!(gateway.log.closed, [(at_gateway, Error::Limit(limit))]);
+    }
+}
+
+/// Initiates of a refresh that never go on: as many as are asked for, all at once.
+fn refreshes_at_once(device: &mut End, gateway: &mut End, count: u64) -> u64 {
+    let before = gateway.endpoint.statistics().answered;
+    for _ in 0..count {
+        let public = static_key(9).public_key();
+        let own = credential(Profile::Psk, DEVICE, DEVICE, 1, public);
+        refresh_by(device, own);
+        for packet in core::mem::take(&mut device.log.sent) {
+            gateway.receive(1, packet);
+        }
+        gateway.log.sent.clear();
+    }
+    gateway.endpoint.statistics().answered - before
+}
+
+#[test]
+fn a_peer_has_four_refreshes_under_way_and_no_more() {
+    let (mut device, mut gateway) = associated(Profile::Psk);
+    assert_eq!(refreshes_at_once(&mut device, &mut gateway, 6), 4);
+    assert_eq!(gateway.endpoint.statistics().unauthenticated, 2);
+    assert_eq!(gateway.endpoint.len(), 1 + 4);
+}
+
+#[test]
+fn refreshes_are_not_answered_beyond_twice_what_may_be_half_open() {
+    let (mut device, mut gateway) = associated(Profile::Psk);
+    gateway.endpoint.config.half_open = 1;
+    assert_eq!(refreshes_at_once(&mut device, &mut gateway, 4), 2);
+    assert_eq!(gateway.endpoint.statistics().limited, 2);
+    assert_eq!(gateway.endpoint.len(), 1 + 2);
+}
+
+/// A record of `from` that does not open at `to`, which has seen so many such before; what `to`
+/// then sends.
+fn spoilt(from: &mut End, to: &mut End, failed_before: u64) -> usize {
+    let (sends, hears) = (from.log.established[0], to.log.established[0]);
+    let End { endpoint, log, .. } = from;
+    endpoint
+        .send(now(), sends, b"spoilt", log)
+        .expect("may send");
+    let mut packet = log.sent.pop().expect("a record");
+    *packet.last_mut().expect("a tag") ^= 1;
+    let held = to.endpoint.slots.association_mut(hears.slot);
+    held.expect("lives").receiver.set_failed(failed_before);
+    to.receive(2, packet);
+    let End { endpoint, rng, log } = to;
+    endpoint.handle_timeout(now(), rng, log);
+    log.sent.len()
+}
+
+#[test]
+fn as_many_failed_opens_as_were_agreed_on_start_a_refresh_at_either_end() {
+    for of_device in [true, false] {
+        let (mut device, mut gateway) = associated(Profile::Psk);
+        let at_device = device.log.established[0];
+        let agreed = device
+            .endpoint
+            .association(at_device)
+            .expect("lives")
+            .agreed;
+        let limit = agreed.failed_opens();
+        let [from, to] = if of_device {
+            [&mut gateway, &mut device]
+        } else {
+            [&mut device, &mut gateway]
+        };
+        assert_eq!(spoilt(from, to, limit - 2), 0, "one is still allowed");
+        assert_eq!(spoilt(from, to, limit - 1), 1, "that was the last one");
+        settle(&mut device, &mut gateway);
+        assert_eq!(gateway.log.established.len(), 2, "device: {of_device}");
+        // And no other for each that follows.
+        let [from, to] = if of_device {
+            [&mut gateway, &mut device]
+        } else {
+            [&mut device, &mut gateway]
+        };
+        let held = from.log.established[0];
+        assert!(
+            from.endpoint
+                .send(now(), held, b"x", &mut from.log)
+                .is_err()
+        );
+        assert!(to.log.sent.is_empty());
+    }
+}
+
+#[test]
+fn an_initiator_answers_no_record_that_asks_for_an_answer() {
+    let (mut device, mut gateway) = associated(Profile::Psk);
+    let (at_device, at_gateway) = (device.log.established[0], gateway.log.established[0]);
+    let End { endpoint, log, .. } = &mut gateway;
+    endpoint
+        .send_control(now(), at_gateway.slot, true, &Control::default(), log)
+        .expect("may seal");
+    let flagged = log.sent.pop().expect("a record");
+    let opened = device.endpoint.statistics().opened;
+    device.receive(2, flagged);
+    assert_eq!(device.endpoint.statistics().opened, opened + 1, "it opens");
+    assert!(device.log.sent.is_empty(), "and is not answered");
+    // The control: a responder answers it.
+    let End { endpoint, log, .. } = &mut device;
+    endpoint
+        .send_control(now(), at_device.slot, true, &Control::default(), log)
+        .expect("may seal");
+    let flagged = log.sent.pop().expect("a record");
+    gateway.receive(1, flagged);
+    assert_eq!(gateway.log.sent.len(), 1);
+}
+
+/// An Initiate of the device's, with what it likes in the payload.
+fn initiate_with(profile: Profile, payload: &InitiatePayload) -> Vec<u8> {
+    let gateway_s_key = static_key(9).public_key();
+    let own = credential(profile, DEVICE, DEVICE, 1, gateway_s_key);
+    let header = InitiateHeader {
+        terms: own.terms(),
+        index: Index::new(7, 1).ok(),
+        key_id: Some(own.key_id()),
+        cookie: None,
+    };
+    let mut packet = header.encode();
+    let (device, peer) = (id(DEVICE), id(GATEWAY));
+    let prologue = prologue(Carriage::Packet, &packet, Some(&device), &peer, None);
+    let keys = own.context(profile, Role::Initiator);
+    let psk = own.key().association_psk(&keys).expect("its own");
+    let key = static_key(1);
+    let setup = Setup {
+        backend: Backend::default(),
+        terms: own.terms(),
+        prologue: &prologue,
+        psk: Some(psk.expose_bytes()),
+        static_key: Some(&key),
+        remote: Some(gateway_s_key),
+        entropy: Zeroizing::new([42; 32]),
+    };
+    Initiator::initiate(&setup, &payload.encode(), &mut packet).expect("its own keys");
+    if profile == Profile::Pinned {
+        let tag = own.key().tag_key(&keys).expect("its own");
+        packet.extend_from_slice(&tag.tag(&packet));
+    }
+    packet
+}
+
+#[test]
+fn an_initiate_that_names_itself_twice_is_not_answered() {
+    for profile in [Profile::Psk, Profile::Pinned] {
+        let key_id = KeyId::new(&[1]).expect("a valid key id");
+        for (initiator, answered) in [(None, 2), (Some((id(DEVICE), key_id)), 1)] {
+            let (_, mut gateway) = associated(profile);
+            let payload = InitiatePayload {
+                initiator,
+                ..InitiatePayload::default()
+            };
+            gateway.receive(1, initiate_with(profile, &payload));
+            let statistics = gateway.endpoint.statistics();
+            assert_eq!(statistics.answered, answered, "{profile:?}");
+            assert_eq!(statistics.unauthenticated, 2 - answered, "{profile:?}");
+        }
     }
 }
