@@ -10,7 +10,7 @@ use snow::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Error, PublicKey};
+use crate::{Error, PublicKey, scrub::on_clean_stack};
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
@@ -60,6 +60,12 @@ impl X25519 {
             #[cfg(feature = "rustcrypto")]
             Backend::RustCrypto => Ok(Self::RustCrypto(rustcrypto::Private::new(secret))),
         }
+    }
+
+    /// The key in a place of its own, made on a clean stack: the bytes that a backend's key does not
+    /// use would take along what lay there.
+    pub(crate) fn shared(backend: Backend, secret: &[u8; 32]) -> Result<Arc<Self>, Error> {
+        on_clean_stack(|| Ok(Arc::new(Self::new(backend, secret)?)))
     }
 
     pub(crate) fn public(&self) -> &[u8; 32] {
@@ -140,7 +146,10 @@ pub(crate) struct Resolver {
 
 impl CryptoResolver for Resolver {
     fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(OneDraw(Some(self.entropy.clone()))))
+        Some(Box::new(OneDraw {
+            bytes: self.entropy.clone(),
+            drawn: false,
+        }))
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
@@ -173,18 +182,22 @@ impl CryptoResolver for Resolver {
     }
 }
 
-/// Gives its bytes once and fails afterwards: a handshake draws exactly one ephemeral key.
-struct OneDraw(Option<Zeroizing<[u8; 32]>>);
+/// Gives its bytes once and fails afterwards: a handshake draws exactly one ephemeral key. They are
+/// wiped where they lie: taken out of an option, they would stay behind in it.
+struct OneDraw {
+    bytes: Zeroizing<[u8; 32]>,
+    drawn: bool,
+}
 
 impl Random for OneDraw {
     fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {
-        match self.0.take() {
-            Some(bytes) if bytes.len() == dest.len() => {
-                dest.copy_from_slice(&*bytes);
-                Ok(())
-            }
-            _ => Err(snow::Error::Rng),
+        if self.drawn || dest.len() != self.bytes.len() {
+            return Err(snow::Error::Rng);
         }
+        dest.copy_from_slice(&*self.bytes);
+        zeroize::Zeroize::zeroize(&mut *self.bytes);
+        self.drawn = true;
+        Ok(())
     }
 }
 
@@ -217,8 +230,8 @@ impl Dh for KeyPair {
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
         let mut secret = Zeroizing::new([0; 32]);
         rng.try_fill_bytes(&mut *secret)?;
-        let key = X25519::new(self.backend, &secret).map_err(|_| snow::Error::Dh)?;
-        self.private = Some(Arc::new(key));
+        let key = X25519::shared(self.backend, &secret);
+        self.private = Some(key.map_err(|_| snow::Error::Dh)?);
         Ok(())
     }
 

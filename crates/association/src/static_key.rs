@@ -54,7 +54,7 @@ impl StaticKey {
     /// [`Error::Backend`] when the backend refuses it.
     pub fn from_bytes(secret: &[u8; 32], backend: Backend) -> Result<Self, Error> {
         Ok(Self {
-            key: Arc::new(X25519::new(backend, secret)?),
+            key: X25519::shared(backend, secret)?,
             backend,
         })
     }
