@@ -24,8 +24,21 @@ def _generate():
 _generate()
 
 from refpoint.association.v1 import association_pb2 as association
+from refpoint.e2e.v1 import inner_pb2, key_pb2, sealed_pb2
+from refpoint.primitive.v1 import content_pb2
 from refpoint.primitive.v1 import message_pb2 as primitive
 from refpoint.primitive.v1 import request_pb2, response_pb2
 from refpoint.x.v1 import x_pb2 as x
 
-__all__ = ["PROTO", "association", "primitive", "request_pb2", "response_pb2", "x"]
+__all__ = [
+    "PROTO",
+    "association",
+    "content_pb2",
+    "inner_pb2",
+    "key_pb2",
+    "primitive",
+    "request_pb2",
+    "response_pb2",
+    "sealed_pb2",
+    "x",
+]

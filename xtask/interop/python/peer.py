@@ -1,6 +1,6 @@
 """A peer of refpoint on X over UDP, written from proto/README.md: runs against a gateway and tells how it went.
 
-    python peer.py CREDENTIALS ADDRESS ADDRESS-OF-A-LOADED-GATEWAY ADDRESS-OF-A-SLOW-ONE
+    python peer.py CREDENTIALS ADDRESS ADDRESS-OF-A-LOADED-GATEWAY ADDRESS-OF-A-SLOW-ONE ADDRESS-OF-AN-END-POINT
 
 It prints a JSON object a step: {"case", "step", "ok", "detail"}. It ends with 1 when a step has failed.
 """
@@ -18,6 +18,7 @@ from association import Endpoint, Failed, Keys, expect, waits
 from bindings import association, primitive, request_pb2, response_pb2, x
 from keys import PROFILES, SUITES, Credential, X
 from resumed_steps import deferred_steps, resumption_steps, resumed_responder_steps
+from sealed_steps import end_to_end_steps
 
 PATIENCE = 9.0
 OK, IMPERSONATION = 2000, 4106
@@ -338,7 +339,7 @@ def address(text):
 
 def main():
     file = json.loads(Path(sys.argv[1]).read_text())
-    gateway, loaded, slow = map(address, sys.argv[2:5])
+    gateway, loaded, slow, end_point = map(address, sys.argv[2:6])
     failures = []
     for entry in file["applications"]:
         for suite in SUITES:
@@ -353,6 +354,7 @@ def main():
         deferred_steps(Run(name, failures), lambda: application(file, entry, suite, slow))
     entry = file["applications"][0]
     version_steps(Run("any", failures), application(file, entry, "chacha-poly", gateway))
+    end_to_end_steps(lambda name: Run(name, failures), file["end_to_end"], end_point)
     sys.exit(1 if failures else 0)
 
 

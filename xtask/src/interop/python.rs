@@ -1,5 +1,6 @@
 //! `cargo xtask interop python`: a peer that was written from `proto/README.md` alone, against
-//! refpoint's end point and layer X on a UDP socket.
+//! refpoint's end point and layer X on a UDP socket, and against an end point of
+//! section 18.
 //!
 //! The Python side lies in `xtask/interop/python`; it uses `noiseprotocol`, `cryptography` and
 //! bindings that it generates from `proto/`. The other side is the binary `partner`. First the
@@ -33,9 +34,10 @@ pub(super) fn run() -> anyhow::Result<()> {
     let gateway = Partner::start(&program, &credentials, &[])?;
     let loaded = Partner::start(&program, &credentials, &["--loaded"])?;
     let slow = Partner::start(&program, &credentials, &["--per-second", "1"])?;
+    let end_point = Partner::start(&program, &credentials, &["--end-to-end"])?;
     let mut peer = venv.script("peer.py");
-    peer.arg(credentials)
-        .args([gateway.address(), loaded.address(), slow.address()]);
+    let partners = [&gateway, &loaded, &slow, &end_point];
+    peer.arg(credentials).args(partners.map(Partner::address));
     let mut peer = peer
         .stdout(Stdio::piped())
         .spawn()

@@ -57,24 +57,24 @@ fn static_key(value: &Value) -> anyhow::Result<StaticKey> {
     )?)
 }
 
-fn entity(value: &Value) -> anyhow::Result<EntityId> {
+pub(crate) fn entity(value: &Value) -> anyhow::Result<EntityId> {
     Ok(EntityId::parse(text(value, "id")?)?)
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> anyhow::Result<&'a str> {
+pub(crate) fn text<'a>(value: &'a Value, field: &str) -> anyhow::Result<&'a str> {
     value[field]
         .as_str()
         .with_context(|| format!("no text `{field}`"))
 }
 
-fn bytes(value: &Value, field: &str) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn bytes(value: &Value, field: &str) -> anyhow::Result<Vec<u8>> {
     let text = text(value, field)?;
     let digits = |at| u8::from_str_radix(text.get(at..at + 2).unwrap_or("?"), 16);
     let bytes: Result<_, _> = (0..text.len()).step_by(2).map(digits).collect();
     bytes.with_context(|| format!("`{field}` is not hexadecimal"))
 }
 
-fn array(value: &Value, field: &str) -> anyhow::Result<[u8; 32]> {
+pub(crate) fn array(value: &Value, field: &str) -> anyhow::Result<[u8; 32]> {
     let bytes = bytes(value, field)?;
     bytes
         .try_into()

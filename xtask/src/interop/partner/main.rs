@@ -12,14 +12,19 @@
 //! | `/id-mn/call` | answers, then initiates an association in the other direction |
 //! | `/id-mn/close` | answers, then closes |
 
+//!
+//! With `--end-to-end` it is an end point of section 18 instead, and the Python peer connects to it: see
+//! [`correspondent`].
+
+mod correspondent;
 mod errands;
 mod keyring;
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{ErrorKind, Read as _};
-use std::net::UdpSocket;
-use std::path::PathBuf;
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use anyhow::Context as _;
@@ -42,6 +47,9 @@ struct Arguments {
     /// How many handshakes to make a second; who comes above that gets a slot
     #[arg(long)]
     per_second: Option<u32>,
+    /// Correspond end to end
+    #[arg(long)]
+    end_to_end: bool,
 }
 
 /// What the end point told while it was called.
@@ -69,6 +77,10 @@ impl Outbox for Told<'_> {
 struct Clock(Instant);
 
 impl Clock {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
     fn now(&self) -> Now {
         let utc = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let utc = utc.map_or(0, |since| since.as_secs());
@@ -78,6 +90,9 @@ impl Clock {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if arguments.end_to_end {
+        return correspond(&arguments.credentials);
+    }
     let (local, credentials) = keyring::read(&arguments.credentials)?;
     let rate = arguments.per_second.or(arguments.loaded.then_some(0));
     let config = rate.map_or_else(Config::default, |rate| {
@@ -85,18 +100,38 @@ fn main() -> anyhow::Result<()> {
     });
     let socket = UdpSocket::bind(("127.0.0.1", 0)).context("cannot bind a socket")?;
     println!("{}", socket.local_addr()?);
-    // Whoever started this is gone when the input ends.
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(0);
-    });
+    end_with_the_input();
     let errands = Errands::new(local.entity().clone(), &credentials)?;
     let endpoint = Endpoint::new(config, local, credentials, &mut UnwrapErr(SysRng));
     serve(&socket, endpoint, errands)
 }
 
+/// Whoever started this is gone when the input ends.
+fn end_with_the_input() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+}
+
+/// An end point for each connection.
+fn correspond(credentials: &Path) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot bind a socket")?;
+    println!("{}", listener.local_addr()?);
+    end_with_the_input();
+    for stream in listener.incoming() {
+        let (stream, credentials) = (stream?, credentials.to_owned());
+        std::thread::spawn(move || {
+            if let Err(error) = correspondent::serve(&credentials, &stream) {
+                eprintln!("{error:#}");
+            }
+        });
+    }
+    Ok(())
+}
+
 fn serve(socket: &UdpSocket, mut endpoint: Endpoint, mut errands: Errands) -> anyhow::Result<()> {
-    let (clock, mut buffer) = (Clock(Instant::now()), [0; 2048]);
+    let (clock, mut buffer) = (Clock::new(), [0; 2048]);
     loop {
         let now = clock.now();
         let wait = endpoint

@@ -36,6 +36,29 @@ const REQUIRED: [&str; 27] = [
 
 const PROFILES: [&str; 3] = ["psk", "pinned", "known"];
 
+/// The steps that each suite must have passed end to end.
+const REQUIRED_END_TO_END: [&str; 17] = [
+    "published keys",
+    "object with Ka, opened",
+    "object with Ka, sealed",
+    "object without Ka, opened",
+    "object without Ka, sealed",
+    "padded, opened",
+    "padded, sealed",
+    "groups",
+    "session",
+    "letters",
+    "letters out of order",
+    "ratchet of letters",
+    "letters refused",
+    "successor",
+    "session as responder",
+    "letters as responder",
+    "close of a session",
+];
+
+const END_TO_END: [&str; 2] = ["e2e chacha-poly", "e2e aes-gcm"];
+
 /// What was checked, and how it went.
 #[derive(Default)]
 pub(super) struct Steps(Vec<Step>);
@@ -71,11 +94,9 @@ impl Steps {
     /// Fails when a step has failed or a required one is missing.
     pub(super) fn finish(&self) -> anyhow::Result<()> {
         let failed = self.0.iter().filter(|step| !step.ok).count();
-        let missing: Vec<_> = PROFILES
-            .iter()
-            .flat_map(|profile| REQUIRED.iter().map(move |name| (profile, name)))
-            .filter(|(profile, name)| !self.passed(profile, name))
-            .map(|(profile, name)| format!("{profile} {name}"))
+        let missing: Vec<_> = required()
+            .filter(|(case, name)| !self.passed(case, name))
+            .map(|(case, name)| format!("{case} {name}"))
             .collect();
         println!("{} steps, {failed} failed", self.0.len());
         if failed > 0 || !missing.is_empty() {
@@ -84,12 +105,28 @@ impl Steps {
         Ok(())
     }
 
-    fn passed(&self, profile: &str, name: &str) -> bool {
-        let of_profile = |step: &Step| step.case.split(' ').next() == Some(profile);
+    /// Whether a case, or one of those of a profile, has passed a step.
+    fn passed(&self, case: &str, name: &str) -> bool {
+        let of_case = |step: &Step| step.case == case || step.case.split(' ').next() == Some(case);
         self.0
             .iter()
-            .any(|step| step.ok && step.name == name && of_profile(step))
+            .any(|step| step.ok && step.name == name && of_case(step))
     }
+}
+
+/// Cases, or profiles, and the steps that they must have passed.
+fn required() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of = |cases: &'static [&str], steps: &'static [&str]| {
+        let each = |case: &&'static str| (*case, steps);
+        cases.iter().map(each).collect::<Vec<_>>()
+    };
+    let all = [
+        of(&PROFILES, &REQUIRED),
+        of(&END_TO_END, &REQUIRED_END_TO_END),
+    ]
+    .concat();
+    let each = |(case, steps): (_, &'static [&str])| steps.iter().map(move |step| (case, *step));
+    all.into_iter().flat_map(each)
 }
 
 #[cfg(test)]
@@ -98,10 +135,8 @@ mod tests {
 
     fn all() -> Steps {
         let mut steps = Steps::default();
-        for profile in PROFILES {
-            for name in REQUIRED {
-                steps.add(profile, name, true, "");
-            }
+        for (case, name) in required() {
+            steps.add(case, name, true, "");
         }
         steps
     }
