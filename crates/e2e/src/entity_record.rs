@@ -1,4 +1,4 @@
-use alloc::{borrow::ToOwned, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, vec::Vec};
 
 use prost::Message as _;
 use refpoint_association::PublicKey;
@@ -23,7 +23,9 @@ const LABEL: &[u8] = b"refpoint/1 entity record";
 pub struct EntityRecord {
     id: EntityId,
     sealing: PublicKey,
-    signing: Option<VerifyingKey>,
+    /// Boxed: a large place that is not used would take along, to wherever a record is kept, what lay on
+    /// the stack of its maker.
+    signing: Option<Box<VerifyingKey>>,
     validity: Validity,
 }
 
@@ -41,8 +43,8 @@ impl EntityRecord {
 
     /// With the key that signs the entity's pre-keys.
     #[must_use]
-    pub const fn with_signing_key(mut self, key: VerifyingKey) -> Self {
-        self.signing = Some(key);
+    pub fn with_signing_key(mut self, key: VerifyingKey) -> Self {
+        self.signing = Some(Box::new(key));
         self
     }
 
@@ -53,6 +55,7 @@ impl EntityRecord {
     pub fn issue(&self, authority: &SigningKey) -> Result<Vec<u8>, Error> {
         let signing = self
             .signing
+            .as_ref()
             .ok_or(Error::Config("record without a signing key"))?;
         let start = self.validity.not_before().map_or(0, UtcTime::as_secs);
         let record = proto::EntityRecord {
@@ -61,7 +64,7 @@ impl EntityRecord {
             signing_key: signing.as_bytes().to_vec(),
             not_before: start,
             not_after: self.validity.not_after().as_secs(),
-            signature: authority.sign(&self.statement(&signing)).to_vec(),
+            signature: authority.sign(&self.statement(signing)).to_vec(),
         };
         Ok(record.encode_to_vec())
     }
@@ -79,7 +82,7 @@ impl EntityRecord {
         let parsed = Self {
             id: EntityId::parse(&record.id).map_err(|_| WHAT)?,
             sealing: PublicKey::new(key(&record.sealing_key)?),
-            signing: Some(signing),
+            signing: Some(Box::new(signing)),
             validity: layout::read_validity(record.not_before, record.not_after)
                 .map_err(|_| WHAT)?,
         };
@@ -126,8 +129,8 @@ impl EntityRecord {
 
     /// The Ed25519 key that signs its pre-keys.
     #[must_use]
-    pub const fn signing_key(&self) -> Option<&VerifyingKey> {
-        self.signing.as_ref()
+    pub fn signing_key(&self) -> Option<&VerifyingKey> {
+        self.signing.as_deref()
     }
 
     /// When it holds.
