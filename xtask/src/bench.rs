@@ -19,19 +19,41 @@ use crate::shell;
 const BUILDS: [(&str, &[&str]); 2] = [
     (
         "peers",
-        &["handshake", "resumption", "record", "memory", "grpc", "e2e"],
+        &[
+            // Before the others, which stay on one processor.
+            "storm",
+            "flood",
+            "handshake",
+            "resumption",
+            "record",
+            "memory",
+            "grpc",
+            "e2e",
+        ],
     ),
     ("wireguard", &["wireguard"]),
 ];
 
+/// Sections that run only when they are named: they take minutes, and fail when what they check
+/// does not hold, which would take the rows of the others along.
+const NAMED: [&str; 2] = ["storm", "flood"];
+
 /// Handles that the store is measured with.
 const STORED: &str = "200000";
 
-/// Measures the named sections, or all; with `json`, writes one object a row there.
-pub(crate) fn run(json: Option<&Path>, profile: &str, only: &[String]) -> anyhow::Result<()> {
+/// Measures the named sections, or all that need no name; with `json`, writes one object a row there.
+pub(crate) fn run(
+    json: Option<&Path>,
+    profile: &str,
+    devices: Option<u32>,
+    only: &[String],
+) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for (features, sections) in BUILDS {
-        let wanted = |section: &&&str| only.is_empty() || only.iter().any(|one| one == **section);
+        let wanted = |section: &&&str| match only {
+            [] => !NAMED.contains(*section),
+            only => only.iter().any(|one| one == **section),
+        };
         let sections: Vec<_> = sections.iter().filter(wanted).collect();
         if sections.is_empty() {
             continue;
@@ -40,6 +62,9 @@ pub(crate) fn run(json: Option<&Path>, profile: &str, only: &[String]) -> anyhow
         let mut bench = shell::cargo();
         bench.args(build).args(["--profile", profile]);
         bench.args(["--features", features, "--"]);
+        if let Some(devices) = devices {
+            bench.args(["--devices", &devices.to_string()]);
+        }
         rows.extend(printed_rows(bench.args(sections))?);
     }
     if only.is_empty() || only.iter().any(|one| one == "store") {

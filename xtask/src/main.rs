@@ -45,6 +45,9 @@ enum Task {
         /// The profile to build with; only `release` gives numbers worth reading
         #[arg(long, default_value = "release")]
         profile: String,
+        /// Devices of the storm
+        #[arg(long, value_name = "N")]
+        devices: Option<u32>,
         /// Only these sections
         #[arg(value_name = "SECTION")]
         sections: Vec<String>,
@@ -92,8 +95,9 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench {
             json,
             profile,
+            devices,
             sections,
-        } => bench::run(json.as_deref(), &profile, &sections),
+        } => bench::run(json.as_deref(), &profile, devices, &sections),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Interop { peer } => interop::run(peer),
         Task::Long(options) => long::run(&options),

@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, ensure};
+use rand_core::CryptoRng;
 use refpoint_association::{
     AssociationId, Config, CredentialId, Endpoint, Event, Now, Outbox, SessionLabel,
 };
@@ -55,7 +56,17 @@ impl Device {
 
     /// Sends what starts an association: a Resume, once there was one.
     pub(crate) fn connect(&mut self, now: Now, out: &mut Sent) -> anyhow::Result<()> {
-        let (rng, label) = (&mut rng(), SessionLabel::default());
+        self.connect_with(now, &mut rng(), out)
+    }
+
+    /// The same, with randomness from elsewhere.
+    pub(crate) fn connect_with(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        out: &mut Sent,
+    ) -> anyhow::Result<()> {
+        let label = SessionLabel::default();
         self.endpoint
             .connect(now, rng, GATEWAY, self.peer, label, out)?;
         Ok(())

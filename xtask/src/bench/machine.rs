@@ -84,3 +84,27 @@ pub(crate) fn heap() -> usize {
     let info = unsafe { libc::mallinfo2() };
     info.uordblks + info.hblkhd
 }
+
+/// The segments that a TCP connection has sent and received so far; 0 where the system does not
+/// tell.
+pub(crate) fn segments(socket: std::os::fd::RawFd) -> u64 {
+    /// Where `struct tcp_info` of Linux has `tcpi_segs_out` and, after it, `tcpi_segs_in`.
+    const AT: usize = 136;
+    let mut info = [0_u8; 256];
+    let mut length = info.len() as libc::socklen_t;
+    // SAFETY: the buffer is as long as `length` says, and both outlive the call.
+    let told = unsafe {
+        libc::getsockopt(
+            socket,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if told != 0 || (length as usize) < AT + 8 {
+        return 0;
+    }
+    let segments = |at: usize| info[at..at + 4].try_into().map_or(0, u32::from_ne_bytes);
+    u64::from(segments(AT)) + u64::from(segments(AT + 4))
+}

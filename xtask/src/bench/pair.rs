@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use getrandom::SysRng;
-use rand_core::UnwrapErr;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{SeedableRng as _, UnwrapErr};
 use refpoint_association::{
     Backend, Credential, CredentialId, Credentials, Local, Now, Policy, PublicKey, SessionLabel,
     StaticKey, StreamInitiator, StreamResponder, StreamSession, Suite,
@@ -28,6 +29,11 @@ pub(crate) fn after(elapsed: Duration) -> Now {
 /// The system's generator, as an application would use it.
 pub(crate) const fn rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
+}
+
+/// A generator in this process, seeded by the system's, which takes a system call for each draw.
+pub(crate) fn seeded() -> ChaCha20Rng {
+    ChaCha20Rng::from_rng(&mut rng())
 }
 
 /// One end: its entity and what it knows of the other.

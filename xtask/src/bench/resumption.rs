@@ -2,11 +2,14 @@
 //!
 //! What a responder does for one: it reads the Resume, answers, opens the record that confirms,
 //! redeems the handle, issues the next one (in the form in which a store gets it) and answers that
-//! record. Stores and system calls are apart.
+//! record. Stores and system calls are apart: randomness comes from a generator in this process, as
+//! rustls's does. What it takes when every draw asks the system is a row of its own; what a store
+//! and sockets take is in the sections `store` and `storm`.
 
 use core::{net::Ipv4Addr, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use rand_core::CryptoRng;
 use refpoint_association::{CloseReason, Config, Endpoint, Modes, Now, Policy, Suite};
 use refpoint_keys::{Profile, ReferencePoint};
 
@@ -14,12 +17,13 @@ use crate::{
     handshake::{ROUNDS, own},
     hosts::{Device, GATEWAY, Sent},
     measure::{Contestant, Measured, Sides, Stopwatch, compare},
-    pair::{Pair, after, rng},
+    pair::{Pair, after, rng, seeded},
     peer::tls::{Flavour, TICKETS, Tls},
     row::{Row, Target},
 };
 
 const LIGHT: &str = "light";
+const LIGHT_ASKING: &str = "light, randomness by system calls";
 const FRESH: &str = "fresh";
 const FULL: &str = "full";
 const RESUMED: &str = "rustls TLS 1.3 mutual, resumed (ticket, X25519)";
@@ -31,13 +35,16 @@ const DEVICES: usize = TICKETS;
 pub(crate) fn run() -> anyhow::Result<()> {
     let tls = Tls::new(Flavour::Resumed)?;
     let mut light = Fleet::new(Modes::BOTH)?;
+    let mut asking = Fleet::new(Modes::BOTH)?;
     let mut fresh = Fleet::new(Modes::FRESH)?;
     let pair = Pair::new(Profile::Psk, Suite::ChaChaPoly)?;
+    let (mut of_light, mut of_fresh) = (seeded(), seeded());
     let measured = compare(
         ROUNDS,
         vec![
-            Contestant::new(LIGHT, || light.batch()),
-            Contestant::new(FRESH, || fresh.batch()),
+            Contestant::new(LIGHT, || light.batch(&mut of_light)),
+            Contestant::new(LIGHT_ASKING, || asking.batch(&mut rng())),
+            Contestant::new(FRESH, || fresh.batch(&mut of_fresh)),
             Contestant::new(FULL, || own(&pair, true)),
             Contestant::new(RESUMED, || tls.batch(DEVICES)),
         ],
@@ -47,6 +54,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         found.context("all are measured")
     };
     let (of_tls, full) = (of(RESUMED)?, of(FULL)?);
+    let asking_system = of(LIGHT_ASKING)?.sides[1] / 1e3;
+    Row::new(
+        format!("resumption {LIGHT_ASKING}, responder, confirmed"),
+        asking_system,
+        "µs",
+    )
+    .beside(RESUMED, of_tls.sides[1] / 1e3)
+    .print();
     for (name, most) in [(LIGHT, 1.0 / 15.0), (FRESH, 0.45)] {
         let own: &Measured = of(name)?;
         for (side, end) in [(1, "responder"), (0, "initiator")] {
@@ -138,20 +153,19 @@ impl Fleet {
         now
     }
 
-    fn batch(&mut self) -> Sides {
-        self.resume().expect("both ends agree")
+    fn batch(&mut self, rng: &mut dyn CryptoRng) -> Sides {
+        self.resume(rng).expect("both ends agree")
     }
 
-    fn resume(&mut self) -> anyhow::Result<Sides> {
+    fn resume(&mut self, rng: &mut dyn CryptoRng) -> anyhow::Result<Sides> {
         let now = self.later();
         let before = self.gateway.statistics();
         let mut watch = Stopwatch::default();
-        let rng = &mut rng();
         let mut forth: Vec<Sent> = self.devices.iter().map(|_| Sent::default()).collect();
         let mut back: Vec<Sent> = self.devices.iter().map(|_| Sent::default()).collect();
         watch.first(|| {
             let mut all = self.devices.iter_mut().zip(&mut forth);
-            all.try_for_each(|(device, out)| device.connect(now, out))
+            all.try_for_each(|(device, out)| device.connect_with(now, rng, out))
         })?;
         // The Resume and its answer, the confirming record and its answer.
         for _ in 0..2 {
