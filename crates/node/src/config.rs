@@ -24,10 +24,10 @@
 //! datagram = "1200B"                      # the largest UDP payload
 //! renewal_time = "1min"                   # over which SIGUSR1 spreads the renewal of all associations
 //!
-//! [store]                                 # optional: what outlives the process, for the listener on UDP
+//! [store]                                 # optional: what outlives the process, so that peers resume after a restart
 //! directory = "state"                     # made if need be, for its owner only; of this node alone
-//! key_file = "/run/refpoint/handles.keys" # what opens it; absent: in the directory
-//! missing_key_file = "start-empty"        # where a reboot takes the key file on purpose; or "refuse", the default
+//! key_directory = "/run/refpoint"         # of the keys that open it; absent: beside what they open
+//! missing_keys = "start-empty"            # where a reboot takes them on purpose; or "refuse", the default
 //! bucket = "1h"                           # after its expiry a handle can be read for so long at most
 //!
 //! [policy.x]                              # what all peers on x have; a peer's own policy wins. Also y, y-prime, z
@@ -188,16 +188,16 @@ impl Default for Limits {
     }
 }
 
-/// Where a node keeps the handles that it issues, so that peers of its listener on UDP are back with one small
-/// exchange after a restart.
+/// Where a node keeps the handles that it issues, and those that it holds for streams, so that peers are back with one
+/// small exchange after a restart of either end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Store {
     /// Its directory, of this node alone.
     pub directory: PathBuf,
-    /// The file with the keys that open it, if it is not in the directory.
-    pub key_file: Option<PathBuf>,
-    /// What it means when that file is gone.
+    /// The directory of the keys that open it, if they are not in it.
+    pub key_directory: Option<PathBuf>,
+    /// What it means when they are gone.
     pub missing_keys: MissingKeys,
     /// For how long a handle can be read after its expiry.
     pub bucket: BucketLength,

@@ -194,16 +194,10 @@ fn what_does_not_fit_together_is_named_with_its_line() {
             "between a minute and a week",
         ),
         (
-            "directory = \"state\"",
-            "directory = \"state\"\nmissing_key_file = \"start-empty\"",
-            "missing_key_file",
-            "without key_file",
-        ),
-        (
-            "carriage = \"udp\"\npoints = [\"x\"]",
-            "carriage = \"tcp\"\npoints = [\"x\"]",
-            "directory",
-            "there is none",
+            "directory = \"state/mn\"",
+            "directory = \"state/mn\"\nmissing_keys = \"start-empty\"",
+            "missing_keys",
+            "without key_directory",
         ),
         (
             "# The CSE's requests",

@@ -1,5 +1,5 @@
 //! A node that is killed and started again: with a store its devices are back by `light`, without one by full
-//! handshakes; and a device that lost its power is back by what its state file holds.
+//! handshakes; a device that lost its power is back by what its state file holds; and streams resume, too.
 
 #[path = "support/sockets.rs"]
 mod support;
@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use refpoint_keys::{ConnectionKey, EntityId, KeyId, ReferencePoint, UtcTime, Validity};
@@ -21,6 +21,8 @@ use refpoint_node::http::{Handler, HttpLimits, Request, Response, Server};
 use refpoint_node::key_file::KeyFile;
 use refpoint_node::{Drain, DrainSignal, Node, Transported};
 use support::send_and_read_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 const GATEWAY: &str = "//sp.example.com/id-mn";
@@ -215,6 +217,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 struct Device {
     runtime: Runtime,
     name: &'static str,
+    target: &'static str,
     egress: SocketAddr,
     _node: Node<Transported>,
 }
@@ -228,6 +231,11 @@ impl Device {
         Self {
             runtime,
             name,
+            target: if name == "/id-mn" {
+                "/~/id-in/cse"
+            } else {
+                "/cse"
+            },
             egress: egress.expect("an egress"),
             _node: node,
         }
@@ -238,7 +246,8 @@ impl Device {
         let end = Instant::now() + Duration::from_secs(20);
         loop {
             let request = format!(
-                "GET /cse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-M2M-Origin: {}\r\nX-M2M-RI: {}\r\n\r\n",
+                "GET {} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-M2M-Origin: {}\r\nX-M2M-RI: {}\r\n\r\n",
+                self.target,
                 self.name,
                 NEXT.fetch_add(1, Ordering::Relaxed),
             );
@@ -362,7 +371,7 @@ async fn a_store_or_state_that_cannot_be_used_stops_the_start_with_what_to_do() 
     assert!(refused.contains("in use by another process"), "{refused}");
     running.kill();
 
-    let keys = place.path().join("state/handles.keys");
+    let keys = place.path().join("state/datagrams/handles.keys");
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(&keys, open).expect("ours");
     let refused = start(gateway()).await;
@@ -383,4 +392,96 @@ async fn a_store_or_state_that_cannot_be_used_stops_the_start_with_what_to_do() 
         refused.contains("flash") && refused.contains("delete it"),
         "{refused}"
     );
+}
+
+/// Passes connections on to `server`, and notes by which packet each begins.
+async fn relay(server: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind(ANY).await.expect("a port");
+    let at = listener.local_addr().expect("an address");
+    let first = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&first);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let noted = Arc::clone(&noted);
+            tokio::spawn(async move {
+                let Ok(mut server) = TcpStream::connect(server).await else {
+                    return;
+                };
+                // The length of the frame, and the type of its packet.
+                let mut begin = [0; 3];
+                client.read_exact(&mut begin).await.expect("a packet");
+                noted.lock().expect("no panic").push(begin[2] >> 3);
+                server.write_all(&begin).await.expect("written");
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    (at, first)
+}
+
+#[tokio::test]
+async fn streams_resume_after_a_restart_of_either_end() {
+    const INITIATE: u8 = 1;
+    const RESUME: u8 = 4;
+    let place = Place::new();
+    let (cse, _cse) = cse().await;
+    let core = "//sp.example.com/id-in";
+    let validity = Validity::until(UtcTime::from_secs(4_000_000_000));
+    let key_id = KeyId::new(&[9]).expect("an id");
+    let (point, ours, theirs) = (ReferencePoint::Y, id(core), id(GATEWAY));
+    let key = ConnectionKey::from_bytes([9; 32], key_id, point, &ours, &theirs, validity);
+    let file = KeyFile::Connection(key.expect("a key"));
+    file.create(&place.path().join("y")).expect("a file");
+    let configure = |listen: SocketAddr| {
+        let text = format!(
+            "[node]\nentity = \"{core}\"\ndrain = \"2s\"\nmetrics = \"127.0.0.1:0\"\n\
+             [store]\ndirectory = \"state\"\n\
+             [[listen]]\naddress = \"{listen}\"\ncarriage = \"tcp\"\npoints = [\"y\"]\n\
+             [[ingress]]\ncse = \"http://{cse}\"\npoints = [\"y\"]\n\
+             [[peer]]\nentity = \"{GATEWAY}\"\npoint = \"y\"\ninitiator = \"peer\"\nprofiles = [\"psk\"]\n\
+             connection_key = \"y\"\nrelation = \"registree\"\n"
+        );
+        let path = place.path().join("core.toml");
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    let process = Process::start(&configure(ANY));
+    let config = configure(process.listen);
+    let (relay, first) = relay(process.listen).await;
+    let text = format!(
+        "[node]\nentity = \"{GATEWAY}\"\ndrain = \"2s\"\n[store]\ndirectory = \"gateway\"\n\
+         [[peer]]\nentity = \"{core}\"\npoint = \"y\"\ninitiator = \"self\"\naddress = \"{relay}\"\n\
+         profiles = [\"psk\"]\nconnection_key = \"y\"\nrelation = \"registrar\"\n\
+         [[egress]]\nlisten = \"127.0.0.1:0\"\npeer = \"{core}\"\n"
+    );
+    let gateway = || {
+        let config = Config::parse(&text, place.path());
+        Device::start("/id-mn", config.expect("a configuration"))
+    };
+    let last = || {
+        *first
+            .lock()
+            .expect("no panic")
+            .last()
+            .expect("a connection")
+    };
+
+    let node = gateway().await;
+    node.ask().await;
+    assert_eq!(last(), INITIATE);
+    process.kill();
+    let process = Process::start(&config);
+    node.ask().await;
+    assert_eq!(last(), RESUME, "the core was killed");
+    node.lose_power();
+    let node = gateway().await;
+    node.ask().await;
+    assert_eq!(last(), RESUME, "the gateway was");
+    node.lose_power();
+    std::fs::remove_dir_all(place.path().join("gateway")).expect("it was there");
+    let node = gateway().await;
+    node.ask().await;
+    assert_eq!(last(), INITIATE, "the gateway has lost its store");
+    node.lose_power();
+    process.kill();
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Associations;
 use super::answering::{Answering, Shared, UNDER_WAY};
-use super::handles::Handles;
+use super::handles::{Handles, Left};
 use super::ways::{AllWays, Routed, Transport};
 use crate::config::{Carriage, Config, Initiator, Listen, Peer, Relation};
 use crate::drain::Drain;
@@ -46,7 +46,7 @@ pub struct Transported {
     limits: Limits,
     datagram_limits: DatagramLimits,
     addresses: Vec<SocketAddr>,
-    handles: Option<Handles>,
+    handles: Vec<Handles>,
     known: tokio::sync::Mutex<(Config, Vec<Known>)>,
     /// What ends with this value: listeners and the note-taker.
     tasks: Mutex<JoinSet<()>>,
@@ -63,8 +63,14 @@ impl Associations for Transported {
     ) -> anyhow::Result<Self> {
         let credentials = identity.credentials()?;
         let patience = config.limits.exchange_time;
+        let Left {
+            mut datagrams,
+            streams,
+            handles,
+        } = Left::open(config)?;
+        let keyring = Keyring::new(identity.local, credentials).with_persistence(streams);
         let mut this = Self {
-            keyring: Keyring::new(identity.local, credentials),
+            keyring,
             shared: Arc::new(Shared {
                 layers: Layers::new(config)?,
                 inbound,
@@ -77,21 +83,14 @@ impl Associations for Transported {
             limits: limits(config),
             datagram_limits: datagram_limits(config),
             addresses: Vec::new(),
-            handles: None,
+            handles,
             known: tokio::sync::Mutex::new((config.clone(), identity.peers)),
             tasks: Mutex::default(),
-        };
-        let mut kept = match config.store.as_ref().map(Handles::open).transpose()? {
-            Some((handles, persistence)) => {
-                this.handles = Some(handles);
-                persistence
-            }
-            None => Persistence::default(),
         };
         for listen in &config.listen {
             // The configuration has one listener on UDP at most when there is a store.
             let kept = match listen.carriage {
-                Carriage::Udp => core::mem::take(&mut kept),
+                Carriage::Udp => core::mem::take(&mut datagrams),
                 Carriage::Tcp => Persistence::default(),
             };
             let address = this.listen(listen, kept, &drain).await?;
@@ -183,7 +182,7 @@ impl Associations for Transported {
             sleep(LOOK).await;
         }
         note(&self.keyring);
-        if let Some(handles) = &self.handles {
+        for handles in &self.handles {
             handles.flush().await;
         }
     }

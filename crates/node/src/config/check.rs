@@ -116,27 +116,18 @@ impl<'a> Check<'a> {
     fn store(&self, table: file::Store, listen: &[file::Listen]) -> Checked<Store> {
         let at = table.directory.span();
         let on_udp = |listen: &&file::Listen| listen.carriage.0 == Carriage::Udp;
-        match listen.iter().filter(on_udp).count() {
-            1 => {}
-            0 => {
-                return self.refuse(
-                    at,
-                    "a store is for a [[listen]] with carriage = \"udp\", and there is none",
-                );
-            }
-            _ => {
-                return self.refuse(
-                    at,
-                    "a store is for one [[listen]] with carriage = \"udp\": listen on [::] for IPv4 and IPv6",
-                );
-            }
+        if listen.iter().filter(on_udp).count() > 1 {
+            return self.refuse(
+                at,
+                "a store is for one [[listen]] with carriage = \"udp\": listen on [::] for IPv4 and IPv6",
+            );
         }
-        if let (None, Some(missing)) = (&table.key_file, &table.missing_key_file)
+        if let (None, Some(missing)) = (&table.key_directory, &table.missing_keys)
             && missing.get_ref().0 == MissingKeys::StartEmpty
         {
             return self.refuse(
                 missing.span(),
-                "without key_file the keys go when the directory goes: write \"refuse\"",
+                "without key_directory the keys go when the directory goes: write \"refuse\"",
             );
         }
         let bucket = match table.bucket {
@@ -146,10 +137,10 @@ impl<'a> Check<'a> {
                 Err(error) => return self.refuse(bucket.span(), error.to_string()),
             },
         };
-        let missing_keys = table.missing_key_file.map(|missing| missing.into_inner().0);
+        let missing_keys = table.missing_keys.map(|missing| missing.into_inner().0);
         Ok(Store {
             directory: self.path(table.directory.into_inner()),
-            key_file: table.key_file.map(|path| self.path(path)),
+            key_directory: table.key_directory.map(|path| self.path(path)),
             missing_keys: missing_keys.unwrap_or(MissingKeys::Refuse),
             bucket,
         })

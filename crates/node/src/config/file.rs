@@ -71,8 +71,8 @@ pub(super) struct Limits {
 #[serde(deny_unknown_fields)]
 pub(super) struct Store {
     pub(super) directory: Spanned<PathBuf>,
-    pub(super) key_file: Option<PathBuf>,
-    pub(super) missing_key_file: Option<Spanned<Parsed<MissingKeys>>>,
+    pub(super) key_directory: Option<PathBuf>,
+    pub(super) missing_keys: Option<Spanned<Parsed<MissingKeys>>>,
     pub(super) bucket: Option<Spanned<Parsed<Duration>>>,
 }
 
