@@ -7,6 +7,10 @@
 //! * **refpoint**: a node beside each CSE and AE. The same works, the eavesdropper reads nothing, the attacks are
 //!   refused before they reach a CSE, and the refusals are reported.
 //!
+//! In both, the sensor then creates what is meant for the application alone (`end_to_end`). In the control run both CSEs hold it; in the
+//! other the nodes beside the AEs have sealed it, and what the CSEs hold, read from them past everything under test, has no
+//! marker.
+//!
 //! In both, a thousand requests (`bulk`) and all others are recorded at the HTTP socket in front of the egress and at
 //! the one behind the ingress, and compared byte for byte (`comparison` says which bytes). `wiring` shows who is
 //! connected to whom; `breakage` makes every check fail once.
@@ -28,6 +32,7 @@ mod bulk;
 mod capture;
 mod comparison;
 mod cse;
+mod end_to_end;
 mod folder;
 mod line;
 mod listener;
@@ -49,6 +54,7 @@ use anyhow::bail;
 
 use breakage::{Breakage, Wish};
 use bulk::Random;
+use end_to_end::Ends;
 use report::{Report, Row};
 use venv::Venv;
 use wiring::{Link, Wiring};
@@ -124,6 +130,7 @@ impl Test {
             Ok(format!("in {} of {} packets", seen.marked, seen.packets))
         });
         bulk::send(&mut wiring, &marker, &mut report);
+        end_to_end::tell(&wiring, &marker, Ends::Plain, &mut report);
         attacks::succeed(&wiring, &marker, breakage, &mut report);
         drop(wiring);
         Ok(ended(report, &home, breakage))
@@ -160,6 +167,7 @@ impl Test {
             one_association(&wiring)
         });
         bulk::send(&mut wiring, &marker, &mut report);
+        end_to_end::tell(&wiring, &marker, Ends::Sealed, &mut report);
         attacks::refused(&mut wiring, &marker, breakage, &mut report);
         drop(wiring);
         Ok(ended(report, &home, breakage))

@@ -34,12 +34,17 @@ const CORE_STRANGER: &str = "//acme.example.com/id-in/CStranger";
 const NOBODY: &str = "//acme.example.com/id-mn/CNobody";
 
 /// Who has a static key.
-const STATIC: [(&str, &str); 4] = [
+const STATIC: [(&str, &str); 5] = [
     ("gateway", GATEWAY),
     ("core", CORE),
+    ("sensor", SENSOR),
     ("app", APP),
     ("rogue", ROGUE),
 ];
+
+/// Who vouches for the end points' keys, and who they are.
+const AUTHORITY: &str = "//acme.example.com/authority";
+const END_POINTS: [(&str, &str); 2] = [("sensor", SENSOR), ("app", APP)];
 
 /// Who shares a connection key with whom. The last one is known to one end only.
 const CONNECTIONS: [(&str, &str, &str, &str); 7] = [
@@ -201,6 +206,7 @@ impl Nodes {
                 "keys", "derive", "public", "--static", &secret, "--out", &public,
             ])?;
         }
+        self.make_end_points()?;
         for (name, point, one, other) in CONNECTIONS {
             let out = format!("keys/{name}.connection");
             let terms = [
@@ -217,6 +223,41 @@ impl Nodes {
             self.refpoint(&[&terms[..], &["--entity", one, "--entity", other]].concat())?;
         }
         Ok(())
+    }
+
+    /// The keys of what is sealed end to end.
+    fn make_end_points(&self) -> anyhow::Result<()> {
+        let signers = [("authority", AUTHORITY)].into_iter().chain(END_POINTS);
+        for (name, entity) in signers {
+            let (secret, public) = (
+                format!("keys/{name}.signing"),
+                format!("keys/{name}.verifying"),
+            );
+            self.refpoint(&[
+                "keys", "new", "signing", "--entity", entity, "--out", &secret,
+            ])?;
+            self.refpoint(&[
+                "keys",
+                "derive",
+                "verifying",
+                "--signing",
+                &secret,
+                "--out",
+                &public,
+            ])?;
+        }
+        for (name, _) in END_POINTS {
+            let file = |kind| format!("keys/{name}.{kind}");
+            let (public, verifying, out) = (file("public"), file("verifying"), file("record"));
+            let record = ["keys", "record", "--for", "1h", "--out", &out];
+            let by = ["--authority", "keys/authority.signing"];
+            let of = ["--public", &public, "--verifying", &verifying];
+            self.refpoint(&[&record[..], &by, &of].concat())?;
+        }
+        let shared = ["keys", "new", "application", "--for", "1h"];
+        let of = ["--entity", SENSOR, "--entity", APP];
+        let out = ["--out", "keys/sensor-app.application"];
+        self.refpoint(&[&shared[..], &of, &out].concat())
     }
 
     fn configure(&self, ingresses: &Ingresses) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use super::wiring::Wiring;
 pub(super) const LARGEST: usize = 1 << 20;
 
 /// How long a notification or a registration may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The name under which the gateway is registered at the core.
 pub(super) const REGISTRATION: &str = "/cse-in/id-mn";
@@ -262,7 +262,7 @@ pub(super) fn instance(content: &str) -> String {
     format!(r#"{{"m2m:cin":{{"cnf":"text/plain:0","con":"{content}"}}}}"#)
 }
 
-fn subscription(name: &str, to: &str) -> String {
+pub(super) fn subscription(name: &str, to: &str) -> String {
     format!(r#"{{"m2m:sub":{{"rn":"{name}","nu":["{to}"],"nct":1,"enc":{{"net":[3]}}}}}}"#)
 }
 
@@ -276,7 +276,7 @@ pub(super) fn content(answer: &Answer, marker: &str) -> anyhow::Result<String> {
     Ok(format!("{} bytes", answer.body().len()))
 }
 
-fn contains(message: &Message, text: &str) -> bool {
+pub(super) fn contains(message: &Message, text: &str) -> bool {
     message
         .body
         .windows(text.len())
