@@ -49,7 +49,7 @@ const STEPS: [Step; 15] = [
 ];
 
 /// Enough to see that a target starts and finds nothing at once.
-const FUZZ_SECONDS: u32 = 5;
+const FUZZ_SECONDS: u32 = 2;
 
 /// Runs the steps in order and stops at the first that fails.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -139,12 +139,10 @@ fn demo() -> anyhow::Result<()> {
     shell::run(shell::cargo().args(demo))
 }
 
-/// That it runs and prints rows; CI's machines are too noisy for numbers. A small storm takes some
-/// ten seconds, and fails when a message is not where it should be.
+/// That it runs and prints rows; CI's machines are too noisy for numbers, and for a storm.
 fn bench() -> anyhow::Result<()> {
-    let bench = ["xtask", "bench", "--profile", "dev"];
-    let sections = ["handshake", "storm", "--devices", "1000"];
-    shell::run(shell::cargo().args(bench).args(sections))
+    let bench = ["xtask", "bench", "--profile", "dev", "handshake"];
+    shell::run(shell::cargo().args(bench))
 }
 
 /// The command that the README names.
