@@ -1,63 +1,22 @@
 //! X on UDP across restarts: who was there before is back with one exchange of symmetric cost.
 
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/support.rs"]
 mod support;
 #[path = "support/x.rs"]
 mod x;
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
-use refpoint_association::{
-    Config, HandleChange, HandleId, ReservedSlot, ResponderKeys, StoredHandle,
-};
-use refpoint_keys::UtcTime;
-use refpoint_transport::{
-    Datagrams, DeviceFile, DeviceStorage as _, HandleLog, Keyring, Persistence,
-};
+use log::Log;
+use refpoint_association::{Config, ReservedSlot};
+use refpoint_transport::{Datagrams, DeviceFile, DeviceStorage as _, Keyring, Persistence};
 use support::{id, in_time};
 use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
 use x::{GATEWAY, plain, quick, read, request, setting};
-
-/// Outlives the gateways of a test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<BTreeMap<HandleId, Vec<u8>>>>);
-
-impl HandleLog for Log {
-    fn write(&mut self, change: HandleChange) {
-        let mut handles = self.0.lock().expect("no panic");
-        match change {
-            HandleChange::Issued(stored) => {
-                handles.insert(stored.id(), stored.expose_bytes().to_vec());
-            }
-            HandleChange::Gone(id) => {
-                handles.remove(&id);
-            }
-            _ => panic!("a change that this test does not know"),
-        }
-    }
-
-    fn tell(&mut self, _: UtcTime) {}
-}
-
-impl Log {
-    fn persistence(&self) -> Persistence {
-        let keys = ResponderKeys {
-            cookies: [1; 32],
-            slots: [2; 32],
-            handles: [3; 32],
-        };
-        let handles = self.0.lock().expect("no panic");
-        let stored = handles
-            .values()
-            .map(|bytes| StoredHandle::from_bytes(bytes));
-        let stored: Result<_, _> = stored.collect();
-        Persistence::default().with_issued(keys, stored.expect("its own bytes"), self.clone())
-    }
-}
 
 /// Starts in a runtime of its own, which can end without a word.
 async fn start(keyring: Keyring, at: String, persistence: Persistence) -> (Runtime, Datagrams) {

@@ -1,23 +1,20 @@
 //! Streams that are resumed over real sockets: who connects again redeems a handle.
 
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/support.rs"]
 mod support;
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 use http::Uri;
-use refpoint_association::{
-    CloseReason, Grants, HandleChange, HandleId, IssuedHandles, Modes, Policy, ResponderKeys,
-    SessionLabel, StoredHandle,
-};
-use refpoint_keys::UtcTime;
+use log::Log;
+use refpoint_association::{CloseReason, Grants, IssuedHandles, Modes, Policy, SessionLabel};
 use refpoint_transport::stubs::y::y_service_client::YServiceClient;
 use refpoint_transport::{
-    Association, Connector, DeviceFile, Error, HandleLog, Incoming, Keyring, Limits, Link,
-    Persistence, Server, Y, accept, connect,
+    Association, Connector, DeviceFile, Error, Incoming, Keyring, Limits, Link, Persistence,
+    Server, Y, accept, connect,
 };
 use refpoint_y::proto;
 use support::{CORE, GATEWAY, LOOPBACKS, Secure, Setting, id, in_time, listen, tcp_pair};
@@ -315,43 +312,6 @@ async fn a_core_that_grants_nothing_is_never_asked_to_resume() {
     });
     for _ in 0..2 {
         assert!(!resumed(&stream(&gateway, &core).await));
-    }
-}
-
-/// Outlives the cores of a test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<BTreeMap<HandleId, Vec<u8>>>>);
-
-impl HandleLog for Log {
-    fn write(&mut self, change: HandleChange) {
-        let mut handles = self.0.lock().expect("no panic");
-        match change {
-            HandleChange::Issued(stored) => {
-                handles.insert(stored.id(), stored.expose_bytes().to_vec());
-            }
-            HandleChange::Gone(id) => assert!(handles.remove(&id).is_some(), "it was there"),
-            _ => panic!("a change that this test does not know"),
-        }
-    }
-
-    fn tell(&mut self, now: UtcTime) {
-        assert!(now.as_secs() > 1_577_836_800);
-    }
-}
-
-impl Log {
-    fn persistence(&self) -> Persistence {
-        let keys = ResponderKeys {
-            cookies: [1; 32],
-            slots: [2; 32],
-            handles: [3; 32],
-        };
-        let handles = self.0.lock().expect("no panic");
-        let stored = handles
-            .values()
-            .map(|bytes| StoredHandle::from_bytes(bytes));
-        let stored: Result<_, _> = stored.collect();
-        Persistence::default().with_issued(keys, stored.expect("its own bytes"), self.clone())
     }
 }
 
