@@ -286,12 +286,8 @@ impl StreamResponder {
         packet: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<StreamSession, Error> {
-        let context = context(local, backend, None);
-        let (packet, agreement) = respond(&context, credentials, packet, now, rng)?;
-        frame(&packet, out)?;
-        let agreement = agreement.ok_or(Error::NoCredential)?;
-        let running = Running::responder(agreement, backend, now.millis());
-        Ok(StreamSession::new(running))
+        let answered = Self::answer(now, rng, local, backend, credentials, packet, out)?;
+        Ok(answered.without_grants())
     }
 }
 

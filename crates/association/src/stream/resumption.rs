@@ -173,6 +173,11 @@ impl StreamUnconfirmed {
         Ok(StreamSession::new(running))
     }
 
+    /// The same at an end that grants nothing: the session confirms itself by its first record.
+    pub(super) fn without_grants(self) -> StreamSession {
+        StreamSession::new(self.running)
+    }
+
     /// Whether a handle is redeemed by it.
     #[must_use]
     pub const fn resumes(&self) -> bool {
