@@ -10,6 +10,7 @@
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
+use refpoint_keys::{EntityId, Role};
 use refpoint_wire::{LightGrant, MAC_LEN, NONCE_LEN, Sequence, Suite, TAG_LEN};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -17,7 +18,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     Backend, Error,
     prologue::push_field,
-    schedule::{Master, Resumption},
+    schedule::{Exporter, Master, Resumption, Traffic},
 };
 
 /// What a Resume states, and its MAC: the first half of the exchange that makes the master.
@@ -63,27 +64,30 @@ impl Exchange {
         secret.light(&hash.into())
     }
 
-    /// The responder's answer: appends nonce and sealed grant to the Resumed's header in `packet`.
+    /// The responder's answer: appends nonce and sealed grant to the Resumed's header in `packet`;
+    /// gives the secrets of the association that is made between these two.
     ///
-    /// The grant names the handle of the association that is made, so it is made from the master.
+    /// The grant names the handle of that association, so it is made from its exporter.
     pub(crate) fn answer(
         &self,
         secret: &Resumption,
         (backend, suite): (Backend, Suite),
         nonce: [u8; NONCE_LEN],
         packet: &mut Vec<u8>,
-        grant: impl FnOnce(&Master) -> LightGrant,
-    ) -> Result<Master, Error> {
+        (initiator, responder): (&EntityId, &EntityId),
+        grant: impl FnOnce(&Exporter) -> LightGrant,
+    ) -> Result<(Traffic, Traffic, Exporter), Error> {
         let master = self.master(secret, packet, &nonce);
-        let mut sealed = grant(&master).encode();
+        let key = master.grant_key(backend, suite);
+        let secrets = master.into_association(Role::Responder, initiator, responder);
+        let mut sealed = grant(&secrets.2).encode();
         packet.extend_from_slice(&nonce);
-        let tag = master
-            .grant_key(backend, suite)
+        let tag = key
             .seal(FIRST, packet, &mut sealed)
             .map_err(|()| Error::Backend("seal"))?;
         packet.extend_from_slice(&sealed);
         packet.extend_from_slice(&tag);
-        Ok(master)
+        Ok(secrets)
     }
 
     /// The initiator reads a Resumed. Whatever does not open changes nothing.

@@ -193,18 +193,16 @@ impl Redemption {
                 let nonce = light::draw_nonce(context.local.boot(), rng);
                 let suite = (context.backend, self.terms.suite);
                 let chain = Some(self.chain);
-                let master =
-                    exchange.answer(&self.secret, suite, nonce, &mut packet, |master| {
-                        let next = master.exporter(initiator, responder).resumption();
-                        LightGrant {
-                            payload,
-                            grant: Grant {
-                                handle: issued.grant(now, &peer, chain, &next),
-                                window,
-                            },
-                        }
-                    })?;
-                let secrets = master.into_association(Role::Responder, initiator, responder);
+                let ids = (initiator, responder);
+                let grant = |exporter: &Exporter| LightGrant {
+                    payload,
+                    grant: Grant {
+                        handle: issued.grant(now, &peer, chain, &exporter.resumption()),
+                        window,
+                    },
+                };
+                let secrets =
+                    exchange.answer(&self.secret, suite, nonce, &mut packet, ids, grant)?;
                 (secrets, policy.agree(self.agreed.as_limits()))
             }
             Kind::Fresh(handshake, offered) => {

@@ -149,16 +149,6 @@ impl Master {
     }
 }
 
-impl Master {
-    /// The exporter alone, for the handle that a grant names before the association exists.
-    pub(crate) fn exporter(&self, initiator: &EntityId, responder: &EntityId) -> Exporter {
-        let mut exporter = Exporter([0; 32]);
-        let context = context(initiator, responder);
-        expand(&keyed(&self.0), Label::Exporter, &context, &mut exporter.0);
-        exporter
-    }
-}
-
 /// `f(initiator) ‖ f(responder)`.
 fn context(initiator: &EntityId, responder: &EntityId) -> Vec<u8> {
     let mut context = Vec::with_capacity(128);
