@@ -1,7 +1,7 @@
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use refpoint_keys::{
-    ConnectionKey, EntityId, KeyId, Profile, PskContext, ReferencePoint, Role, Version,
+    ConnectionKey, EntityId, KeyId, Profile, PskContext, ReferencePoint, Role, Validity, Version,
 };
 use refpoint_wire::{Suite, Terms};
 
@@ -64,15 +64,38 @@ pub struct Credential {
     local: EntityId,
     peer: EntityId,
     key: Arc<ConnectionKey>,
+    /// The key's, here since every redemption of a handle asks for them.
+    point: ReferencePoint,
+    validity: Validity,
     public_key: Option<PublicKey>,
-    profiles: Vec<Profile>,
-    suites: Vec<Suite>,
+    profiles: Choice<Profile>,
+    suites: Choice<Suite>,
     local_initiates: bool,
     peer_initiates: bool,
     policy: Arc<Policy>,
     generation: u32,
     class: Class,
     tenant: Tenant,
+}
+
+/// What is accepted: the preferred one, and which codes.
+#[derive(Clone, Copy, Debug)]
+struct Choice<T> {
+    preferred: T,
+    codes: u8,
+}
+
+impl<T: Copy> Choice<T> {
+    fn new(listed: &[T], code: impl Fn(T) -> u8) -> Option<Self> {
+        Some(Self {
+            preferred: *listed.first()?,
+            codes: listed.iter().fold(0, |codes, one| codes | 1 << code(*one)),
+        })
+    }
+
+    const fn accepts(self, code: u8) -> bool {
+        self.codes & 1 << code != 0
+    }
 }
 
 impl Credential {
@@ -90,16 +113,20 @@ impl Credential {
         let peer = key
             .peer_of(local)
             .ok_or(Error::Config("local entity of the connection key"))?;
-        if profiles.is_empty() || profiles.contains(&Profile::FirstContact) {
-            return Err(Error::Config("list of profiles"));
-        }
+        let profiles = Some(profiles)
+            .filter(|listed| !listed.contains(&Profile::FirstContact))
+            .and_then(|listed| Choice::new(listed, Profile::code))
+            .ok_or(Error::Config("list of profiles"))?;
+        let suites = Choice::new(&[Suite::ChaChaPoly, Suite::AesGcm], Suite::code);
         Ok(Self {
             local: local.clone(),
             peer: peer.clone(),
+            point: key.point(),
+            validity: key.validity(),
             key: key.clone(),
             public_key: None,
-            profiles: profiles.to_vec(),
-            suites: [Suite::ChaChaPoly, Suite::AesGcm].to_vec(),
+            profiles,
+            suites: suites.ok_or(Error::Config("list of suites"))?,
             local_initiates: true,
             peer_initiates: true,
             policy: Arc::default(),
@@ -122,10 +149,7 @@ impl Credential {
     /// # Errors
     /// [`Error::Config`] when none is given.
     pub fn with_suites(mut self, suites: &[Suite]) -> Result<Self, Error> {
-        if suites.is_empty() {
-            return Err(Error::Config("list of suites"));
-        }
-        self.suites = suites.to_vec();
+        self.suites = Choice::new(suites, Suite::code).ok_or(Error::Config("list of suites"))?;
         Ok(self)
     }
 
@@ -185,8 +209,8 @@ impl Credential {
 
     /// The reference point.
     #[must_use]
-    pub fn point(&self) -> ReferencePoint {
-        self.key.point()
+    pub const fn point(&self) -> ReferencePoint {
+        self.point
     }
 
     /// The key id.
@@ -202,11 +226,11 @@ impl Credential {
     }
 
     /// The terms with which this credential initiates.
-    pub(crate) fn terms(&self) -> Terms {
+    pub(crate) const fn terms(&self) -> Terms {
         Terms {
-            profile: self.profiles[0],
-            suite: self.suites[0],
-            point: self.point(),
+            profile: self.profiles.preferred,
+            suite: self.suites.preferred,
+            point: self.point,
         }
     }
 
@@ -223,10 +247,10 @@ impl Credential {
         if !initiates {
             return Err(Error::NotAllowed("direction of initiation"));
         }
-        if !self.profiles.contains(&terms.profile) {
+        if !self.profiles.accepts(terms.profile.code()) {
             return Err(Error::NotAllowed("profile"));
         }
-        if !self.suites.contains(&terms.suite) {
+        if !self.suites.accepts(terms.suite.code()) {
             return Err(Error::NotAllowed("suite"));
         }
         if terms.point != self.point() {
@@ -257,9 +281,8 @@ impl Credential {
     /// For how long the key still holds (rule K3); `None` when this machine has no wall clock.
     pub(crate) fn remaining(&self, now: Now) -> Result<Option<core::time::Duration>, Error> {
         let Some(utc) = now.utc else { return Ok(None) };
-        let validity = self.key.validity();
-        if validity.contains(utc) {
-            Ok(Some(validity.remaining(utc)))
+        if self.validity.contains(utc) {
+            Ok(Some(self.validity.remaining(utc)))
         } else {
             Err(Error::Expired)
         }
@@ -276,10 +299,17 @@ impl CredentialId {
     }
 }
 
+#[derive(Debug)]
+struct Listed {
+    credential: Arc<Credential>,
+    /// Another one of the same entity at the same reference point: they form a ring.
+    next: CredentialId,
+}
+
 /// All credentials of an end point, found by what a handshake shows first.
 #[derive(Debug, Default)]
 pub struct Credentials {
-    entries: BTreeMap<CredentialId, Arc<Credential>>,
+    entries: BTreeMap<CredentialId, Listed>,
     by_key: BTreeMap<(ReferencePoint, KeyId), CredentialId>,
     by_peer: BTreeMap<(EntityId, ReferencePoint), Vec<CredentialId>>,
     owners: BTreeMap<PublicKey, EntityId>,
@@ -318,29 +348,42 @@ impl Credentials {
         let id = CredentialId(self.next);
         self.next = self.next.checked_add(1).ok_or(Error::Full("credentials"))?;
         self.by_key.insert(key, id);
-        self.by_peer
-            .entry((credential.peer.clone(), credential.point()))
-            .or_default()
-            .push(id);
-        self.entries.insert(id, Arc::new(credential));
+        let peer = (credential.peer.clone(), credential.point());
+        let siblings = self.by_peer.entry(peer).or_default();
+        let next = siblings.first().copied().unwrap_or(id);
+        if let Some(last) = siblings.last().and_then(|last| self.entries.get_mut(last)) {
+            last.next = id;
+        }
+        siblings.push(id);
+        let credential = Arc::new(credential);
+        self.entries.insert(id, Listed { credential, next });
         Ok(id)
     }
 
     /// Removes a credential. Its associations end when the end point is told.
     pub fn remove(&mut self, id: CredentialId) -> Option<Arc<Credential>> {
-        let removed = self.entries.remove(&id)?;
+        let Listed {
+            credential: removed,
+            next,
+        } = self.entries.remove(&id)?;
         self.by_key.remove(&(removed.point(), removed.key_id()));
         if let Some(ids) = self
             .by_peer
             .get_mut(&(removed.peer.clone(), removed.point()))
         {
             ids.retain(|other| *other != id);
+            for id_before in ids {
+                match self.entries.get_mut(id_before) {
+                    Some(before) if before.next == id => before.next = next,
+                    _ => {}
+                }
+            }
         }
         if let Some(public) = removed.public_key {
             let shared = self
                 .entries
                 .values()
-                .any(|other| other.public_key == Some(public));
+                .any(|other| other.credential.public_key == Some(public));
             if !shared {
                 self.owners.remove(&public);
             }
@@ -351,14 +394,23 @@ impl Credentials {
     /// The credential with this id.
     #[must_use]
     pub fn find(&self, id: CredentialId) -> Option<&Arc<Credential>> {
-        self.entries.get(&id)
+        self.entries.get(&id).map(|listed| &listed.credential)
+    }
+
+    /// This credential and the others of its peer at its reference point, without a search.
+    pub(crate) fn with_siblings(&self, id: CredentialId) -> impl Iterator<Item = CredentialId> {
+        let after = move |at: &CredentialId| {
+            let next = self.entries.get(at)?.next;
+            (next != id).then_some(next)
+        };
+        core::iter::successors(Some(id), after)
     }
 
     /// All credentials.
     pub fn iter(&self) -> impl Iterator<Item = (CredentialId, &Arc<Credential>)> {
         self.entries
             .iter()
-            .map(|(id, credential)| (*id, credential))
+            .map(|(id, listed)| (*id, &listed.credential))
     }
 
     /// The credential with this key id at this reference point.
@@ -369,7 +421,7 @@ impl Credentials {
         key_id: KeyId,
     ) -> Option<(CredentialId, &Arc<Credential>)> {
         let id = *self.by_key.get(&(point, key_id))?;
-        Some((id, self.entries.get(&id)?))
+        Some((id, self.find(id)?))
     }
 
     /// The credentials of this entity at this reference point, the oldest first.
@@ -389,7 +441,7 @@ impl Credentials {
         point: ReferencePoint,
     ) -> Option<(CredentialId, &Arc<Credential>)> {
         let ids = self.of_peer(peer, point).iter().rev();
-        let mut found = ids.filter_map(|id| Some((*id, self.entries.get(id)?)));
+        let mut found = ids.filter_map(|id| Some((*id, self.find(*id)?)));
         found.find(|(_, credential)| {
             let allowed = credential.allows(credential.terms(), Role::Initiator);
             allowed.is_ok() && credential.remaining(now).is_ok()

@@ -435,14 +435,12 @@ impl Endpoint {
     }
 
     /// The slots of a credential's associations.
-    fn of_credential(&self, credential: CredentialId) -> Vec<u32> {
-        let mut slots = Vec::new();
-        let mut at = self.heads.get(&credential).copied().unwrap_or(NONE);
-        while let Some(association) = self.slots.association(at) {
-            slots.push(at);
-            at = association.next_of_peer;
-        }
-        slots
+    fn of_credential(&self, credential: CredentialId) -> impl Iterator<Item = u32> {
+        let held = |at: u32| self.slots.association(at).map(|_| at);
+        let head = self.heads.get(&credential).copied();
+        core::iter::successors(head.and_then(held), move |at| {
+            held(self.slots.association(*at)?.next_of_peer)
+        })
     }
 
     /// Sets the timer of an association to its deadline.

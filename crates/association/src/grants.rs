@@ -5,7 +5,10 @@ use refpoint_wire::{Carriage, Grant, Window as StatedWindow};
 
 use crate::{
     Authenticated, HandleChange, IssuedHandles, Lifetime, Now, RenewalPlan, Turn, Window,
-    issued::Chain, policy::Agreed, schedule::Exporter, time::millis,
+    issued::{Chain, NewHandle},
+    policy::Agreed,
+    schedule::Exporter,
+    time::millis,
 };
 
 /// What is left of a life that is too short to be planned, in milliseconds: its initiator draws a
@@ -59,10 +62,10 @@ impl Grants {
         (chain, turn): (Option<Chain>, Option<Turn>),
         changes: &mut dyn FnMut(HandleChange),
     ) -> Grant {
-        let secret = exporter.resumption();
-        let handle = self.issued.grant(now, peer, chain, &secret);
+        let new = NewHandle::of(exporter);
+        let handle = self.issued.grant(now, peer, chain, &new);
         let made = (Carriage::Stream, agreed, chain);
-        self.issued.issue(now, peer, made, secret, changes);
+        self.issued.issue(now, peer, made, new, changes);
         Grant {
             handle,
             window: turn.and_then(|turn| self.window(now, life, turn)),

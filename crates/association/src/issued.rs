@@ -1,16 +1,18 @@
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
+use hmac::{Hmac, KeyInit, Mac};
 use rand_core::CryptoRng;
 use refpoint_keys::{EntityId, KeyId, UtcTime};
 use refpoint_wire::{Carriage, Handle, HandleGrant, HandleId, LogLimit, SessionLabel, Terms};
+use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
     Authenticated, Credential, CredentialId, Credentials, Error, Now,
     policy::Agreed,
-    schedule::{Resumption, hmac},
+    schedule::{Exporter, Resumption, hmac},
     time::millis,
 };
 
@@ -30,7 +32,9 @@ const MAX_CHAIN: u16 = 10_000;
 pub struct IssuedHandles {
     key: HandleKey,
     limit: usize,
-    entries: BTreeMap<HandleId, Entry>,
+    /// Boxed: a table that moves its entries leaves copies of secrets behind, and is searched faster
+    /// when they are not in it.
+    entries: BTreeMap<HandleId, Box<Entry>>,
     /// The newest handle of each credential; each entry names the one before it.
     newest: BTreeMap<CredentialId, HandleId>,
     /// How many entries make a search for those that are over worth while.
@@ -52,26 +56,50 @@ pub enum HandleChange {
 #[derive(ZeroizeOnDrop)]
 struct HandleKey {
     secret: [u8; 32],
+    /// HMAC after its first block; it wipes itself.
+    #[zeroize(skip)]
+    tags: Box<Hmac<Sha256>>,
     issuer: u8,
 }
 
 impl HandleKey {
     fn new(secret: [u8; 32]) -> Self {
+        let tags = Hmac::new_from_slice(&secret).expect("HMAC takes keys of any length");
         let issuer = hmac(&secret, &[b"refpoint/1 issuer"])[0];
-        Self { secret, issuer }
+        Self {
+            secret,
+            tags: Box::new(tags),
+            issuer,
+        }
     }
 
     /// `issuer(1) ‖ HMAC(key, "refpoint/1 handle tag" ‖ id)[0..3]`.
     fn tag(&self, id: HandleId) -> [u8; 4] {
-        let [a, b, c, ..] = hmac(&self.secret, &[b"refpoint/1 handle tag", &id.0]);
-        [self.issuer, a, b, c]
+        let tag = (*self.tags).clone().chain_update(b"refpoint/1 handle tag");
+        let tag = tag.chain_update(id.0).finalize().into_bytes();
+        [self.issuer, tag[0], tag[1], tag[2]]
+    }
+}
+
+/// A handle that is about to be issued: its secret where it will stay, and its id.
+#[derive(Debug)]
+pub(crate) struct NewHandle {
+    id: HandleId,
+    secret: Box<Resumption>,
+}
+
+impl NewHandle {
+    /// That of an association.
+    pub(crate) fn of(exporter: &Exporter) -> Self {
+        let secret = Box::new(exporter.resumption());
+        let id = secret.handle();
+        Self { id, secret }
     }
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// Boxed, so that it is wiped where it lies: a table that moves its entries leaves copies behind.
-    secret: Box<Resumption>,
+    secret: Resumption,
     credential: CredentialId,
     /// The revocation generation of the credential when it was issued.
     generation: u32,
@@ -208,13 +236,13 @@ impl IssuedHandles {
         now: Now,
         peer: &Authenticated,
         chain: Option<Chain>,
-        secret: &Resumption,
+        new: &NewHandle,
     ) -> Option<HandleGrant> {
         let credential = &peer.credential;
         let (until, _) = self.ends(now, credential, chain)?;
         let seconds = until.saturating_sub(now.millis()) / 1000;
         Some(HandleGrant {
-            tag: self.key.tag(secret.handle()),
+            tag: self.key.tag(new.id),
             modes: credential.policy().resumption(),
             lifetime: LogLimit::at_most(seconds),
         })
@@ -245,7 +273,7 @@ impl IssuedHandles {
         now: Now,
         peer: &Authenticated,
         (carriage, agreed, chain): (Carriage, Agreed, Option<Chain>),
-        secret: Resumption,
+        NewHandle { id, secret }: NewHandle,
         changes: &mut dyn FnMut(HandleChange),
     ) {
         if chain.is_none() {
@@ -258,9 +286,8 @@ impl IssuedHandles {
         if self.entries.len() >= self.limit {
             return;
         }
-        let id = secret.handle();
         let entry = Entry {
-            secret: Box::new(secret),
+            secret: Resumption::from_bytes([0; 32]),
             credential: peer.id,
             generation: peer.credential.generation(),
             until,
@@ -272,6 +299,8 @@ impl IssuedHandles {
             carriage,
             before: self.newest.get(&peer.id).copied(),
         };
+        let mut entry = Box::new(entry);
+        entry.secret.set(&secret);
         if let Some(utc) = now.utc {
             let stored = StoredHandle::new(id, &entry, &peer.credential, now, utc);
             changes(HandleChange::Issued(stored));

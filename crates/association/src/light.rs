@@ -14,34 +14,36 @@ use refpoint_keys::{EntityId, Role};
 use refpoint_wire::{LightGrant, MAC_LEN, NONCE_LEN, Sequence, Suite, TAG_LEN};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::{
     Backend, Error,
-    prologue::push_field,
-    schedule::{Exporter, Master, Resumption, Traffic},
+    schedule::{Exporter, LightKey, Master, Resumption, Traffic},
 };
 
 /// What a Resume states, and its MAC: the first half of the exchange that makes the master.
 pub(crate) struct Exchange {
-    covered: Vec<u8>,
+    covered: Zeroizing<Vec<u8>>,
     mac: [u8; MAC_LEN],
+    key: LightKey,
 }
 
 impl Exchange {
     /// The initiator's: makes the MAC.
-    pub(crate) fn new(secret: &Resumption, covered: Vec<u8>) -> Self {
-        let mac = secret.mac(&covered);
-        Self { covered, mac }
+    pub(crate) fn new(secret: &Resumption, covered: Zeroizing<Vec<u8>>) -> Self {
+        let (mac, key) = secret.light(&covered);
+        Self { covered, mac, key }
     }
 
     /// The responder's: checks the MAC (rule S1).
     pub(crate) fn verify(
         secret: &Resumption,
-        covered: Vec<u8>,
+        covered: Zeroizing<Vec<u8>>,
         mac: [u8; MAC_LEN],
     ) -> Result<Self, Error> {
-        if secret.mac(&covered).ct_eq(&mac).into() {
-            Ok(Self { covered, mac })
+        let made = Self::new(secret, covered);
+        if made.mac.ct_eq(&mac).into() {
+            Ok(made)
         } else {
             Err(Error::Authentication)
         }
@@ -52,16 +54,15 @@ impl Exchange {
     }
 
     /// The master of the whole exchange.
-    fn master(&self, secret: &Resumption, header: &[u8], nonce: &[u8; NONCE_LEN]) -> Master {
-        let mut tail = Vec::with_capacity(2 + header.len() + NONCE_LEN);
-        push_field(&mut tail, header);
-        tail.extend_from_slice(nonce);
+    fn master(&self, header: &[u8], nonce: &[u8; NONCE_LEN]) -> Master {
         let hash = Sha256::new()
-            .chain_update(&self.covered)
+            .chain_update(&*self.covered)
             .chain_update(self.mac)
-            .chain_update(&tail)
+            .chain_update((header.len() as u16).to_be_bytes())
+            .chain_update(header)
+            .chain_update(nonce)
             .finalize();
-        secret.light(&hash.into())
+        self.key.master(&hash.into())
     }
 
     /// The responder's answer: appends nonce and sealed grant to the Resumed's header in `packet`;
@@ -70,14 +71,13 @@ impl Exchange {
     /// The grant names the handle of that association, so it is made from its exporter.
     pub(crate) fn answer(
         &self,
-        secret: &Resumption,
         (backend, suite): (Backend, Suite),
         nonce: [u8; NONCE_LEN],
         packet: &mut Vec<u8>,
         (initiator, responder): (&EntityId, &EntityId),
         grant: impl FnOnce(&Exporter) -> LightGrant,
     ) -> Result<(Traffic, Traffic, Exporter), Error> {
-        let master = self.master(secret, packet, &nonce);
+        let master = self.master(packet, &nonce);
         let key = master.grant_key(backend, suite);
         let secrets = master.into_association(Role::Responder, initiator, responder);
         let mut sealed = grant(&secrets.2).encode();
@@ -93,7 +93,6 @@ impl Exchange {
     /// The initiator reads a Resumed. Whatever does not open changes nothing.
     pub(crate) fn open(
         &self,
-        secret: &Resumption,
         (backend, suite): (Backend, Suite),
         header: &[u8],
         body: &[u8],
@@ -105,7 +104,7 @@ impl Exchange {
             .len()
             .checked_sub(TAG_LEN)
             .ok_or(Error::Authentication)?;
-        let master = self.master(secret, header, nonce);
+        let master = self.master(header, nonce);
         let mut covered = header.to_vec();
         covered.extend_from_slice(nonce);
         let mut sealed = sealed.to_vec();

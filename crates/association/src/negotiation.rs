@@ -18,6 +18,7 @@ use crate::{
     Authenticated, Backend, Credential, CredentialId, Credentials, Error, HeldHandle, Local, Now,
     PublicKey,
     handshake::{self, Initiator, Responder, Setup},
+    issued::NewHandle,
     light::{self, Exchange},
     policy::Agreed,
     prologue::prologue,
@@ -58,6 +59,8 @@ pub(crate) struct Agreement {
     pub(crate) remote: Option<Index>,
     /// What came with the answer itself: in `light` only, where no record needs to bring it.
     pub(crate) grant: Option<Grant>,
+    /// The handle that this grants, at the responder.
+    pub(crate) next: Option<NewHandle>,
 }
 
 /// Which association an initiator wants.
@@ -212,8 +215,8 @@ impl Offer {
                 let light = None;
                 Ok(Answered { payload, light })
             }
-            (Kind::Light(exchange, redeemed), Some(header)) => {
-                let opened = exchange.open(&redeemed.secret, (backend, suite), header, message);
+            (Kind::Light(exchange, _), Some(header)) => {
+                let opened = exchange.open((backend, suite), header, message);
                 let (master, LightGrant { payload, grant }) = opened?;
                 let light = Some((master, grant));
                 Ok(Answered { payload, light })
@@ -278,6 +281,7 @@ impl Offer {
             owes_grant: payload.no_clock,
             remote: payload.index,
             grant,
+            next: None,
         })
     }
 }
@@ -542,6 +546,7 @@ impl Request {
             owes_grant: false,
             remote: self.remote,
             grant: None,
+            next: None,
         };
         Ok((packet, Some(agreement)))
     }

@@ -14,7 +14,7 @@ use refpoint_wire::{
 use crate::{
     Authenticated, Credential, CredentialId, Credentials, Error, IssuedHandles, Now,
     handshake::{self, Responder, Setup},
-    issued::Chain,
+    issued::{Chain, NewHandle},
     light::{self, Exchange},
     negotiation::{Agreement, Context},
     policy::Agreed,
@@ -88,8 +88,7 @@ impl Redemption {
         let (kind, no_clock) = match resume.body {
             ResumeBody::Light { nonce, mac } => {
                 let header_bytes = [resume.header_bytes, &nonce].concat();
-                let covered = covers(&header_bytes).to_vec();
-                let exchange = Exchange::verify(found.secret, covered, mac)?;
+                let exchange = Exchange::verify(found.secret, covers(&header_bytes), mac)?;
                 (Kind::Light(exchange), header.no_clock)
             }
             ResumeBody::Fresh(message) => {
@@ -187,22 +186,20 @@ impl Redemption {
         };
         let (initiator, responder) = (credential.peer(), context.local.entity());
         let mut packet = Packet::resumed_header(self.remote);
-        let is_light = matches!(self.kind, Kind::Light(_));
+        let mut next = None;
         let (secrets, agreed) = match self.kind {
             Kind::Light(exchange) => {
                 let nonce = light::draw_nonce(context.local.boot(), rng);
                 let suite = (context.backend, self.terms.suite);
                 let chain = Some(self.chain);
                 let ids = (initiator, responder);
-                let grant = |exporter: &Exporter| LightGrant {
-                    payload,
-                    grant: Grant {
-                        handle: issued.grant(now, &peer, chain, &exporter.resumption()),
-                        window,
-                    },
+                let grant = |exporter: &Exporter| {
+                    let new = next.insert(NewHandle::of(exporter));
+                    let handle = issued.grant(now, &peer, chain, new);
+                    let grant = Grant { handle, window };
+                    LightGrant { payload, grant }
                 };
-                let secrets =
-                    exchange.answer(&self.secret, suite, nonce, &mut packet, ids, grant)?;
+                let secrets = exchange.answer(suite, nonce, &mut packet, ids, grant)?;
                 (secrets, policy.agree(self.agreed.as_limits()))
             }
             Kind::Fresh(handshake, offered) => {
@@ -222,7 +219,8 @@ impl Redemption {
             remaining,
             owes_grant: false,
             remote: self.remote,
-            grant: is_light.then(Grant::default),
+            grant: next.is_some().then(Grant::default),
+            next,
         };
         Ok((packet, agreement))
     }

@@ -16,7 +16,7 @@
 //! The context of the first stage holds both ids, always: `f(initiator) ‖ f(responder)` with `f`
 //! as in the prologue. Later stages have none.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use hkdf::Hkdf;
@@ -45,21 +45,22 @@ enum Label {
 }
 
 impl Label {
-    const fn as_bytes(&self) -> &'static [u8] {
+    /// With its length in front, as [`expand`] has it.
+    const fn prefixed(&self) -> &'static [u8] {
         match self {
-            Self::InitiatorToResponder => b"refpoint/1 i2r",
-            Self::ResponderToInitiator => b"refpoint/1 r2i",
-            Self::Exporter => b"refpoint/1 exporter",
-            Self::Export => b"refpoint/1 export",
-            Self::Epoch => b"refpoint/1 epoch",
-            Self::Ratchet => b"refpoint/1 ratchet",
-            Self::Resumption => b"refpoint/1 resumption",
-            Self::Handle => b"refpoint/1 handle",
-            Self::ResumeMac => b"refpoint/1 resume mac",
-            Self::ResumeHint => b"refpoint/1 resume hint",
-            Self::Light => b"refpoint/1 light",
-            Self::Fresh => b"refpoint/1 fresh",
-            Self::Grant => b"refpoint/1 grant",
+            Self::InitiatorToResponder => b"\x0erefpoint/1 i2r",
+            Self::ResponderToInitiator => b"\x0erefpoint/1 r2i",
+            Self::Exporter => b"\x13refpoint/1 exporter",
+            Self::Export => b"\x11refpoint/1 export",
+            Self::Epoch => b"\x10refpoint/1 epoch",
+            Self::Ratchet => b"\x12refpoint/1 ratchet",
+            Self::Resumption => b"\x15refpoint/1 resumption",
+            Self::Handle => b"\x11refpoint/1 handle",
+            Self::ResumeMac => b"\x15refpoint/1 resume mac",
+            Self::ResumeHint => b"\x16refpoint/1 resume hint",
+            Self::Light => b"\x10refpoint/1 light",
+            Self::Fresh => b"\x10refpoint/1 fresh",
+            Self::Grant => b"\x10refpoint/1 grant",
         }
     }
 }
@@ -70,9 +71,8 @@ fn keyed(secret: &[u8; 32]) -> Hkdf<Sha256> {
 
 /// `out = HKDF-Expand(secret, length of label ‖ label ‖ context, length of out)`.
 fn expand(secret: &Hkdf<Sha256>, label: Label, context: &[u8], out: &mut [u8]) {
-    let label = label.as_bytes();
     secret
-        .expand_multi_info(&[&[label.len() as u8], label, context], out)
+        .expand_multi_info(&[label.prefixed(), context], out)
         .expect("no output here is longer than 255 hashes");
 }
 
@@ -93,30 +93,26 @@ impl Split {
 
     /// `master = HKDF-Extract(salt = handshake hash, ikm = k1 ‖ k2)`.
     pub(crate) fn into_master(self) -> Master {
-        let (mut prk, _) = Hkdf::<Sha256>::extract(Some(&self.hash), &self.keys);
-        let master = Master(prk.into());
-        prk.as_mut_slice().zeroize();
-        master
+        Master::extract(&self.hash, &self.keys)
     }
 }
 
-fn sealing_key(secret: &[u8; 32], label: Label, backend: Backend, suite: Suite) -> EpochKey {
+fn sealing_key(secret: &Hkdf<Sha256>, label: Label, backend: Backend, suite: Suite) -> EpochKey {
     let mut okm = Zeroizing::new([0; 44]);
-    expand(&keyed(secret), label, &[], &mut *okm);
+    expand(secret, label, &[], &mut *okm);
     EpochKey::from_secret(backend, suite, &okm)
 }
 
-/// The secret of one handshake, from which one association's secrets come.
-#[derive(ZeroizeOnDrop)]
-pub(crate) struct Master([u8; 32]);
+/// The secret of one handshake, from which one association's secrets come: as HMAC has it after its
+/// first block, which is all that is ever needed of it. Boxed, so that no copy stays where it was
+/// moved from; HMAC wipes it.
+pub(crate) struct Master(Box<Hkdf<Sha256>>);
 
 impl Master {
-    /// `master = HKDF-Extract(salt = hash of the whole exchange, ikm = light key)` (rule S1).
-    fn of_light(hash: &[u8; 32], key: &[u8; 32]) -> Self {
-        let (mut prk, _) = Hkdf::<Sha256>::extract(Some(hash), key);
-        let master = Self(prk.into());
+    fn extract(salt: &[u8; 32], ikm: &[u8]) -> Self {
+        let (mut prk, master) = Hkdf::extract(Some(salt), ikm);
         prk.as_mut_slice().zeroize();
-        master
+        Self(Box::new(master))
     }
 
     /// `key(32) ‖ iv(12) = Expand(master, "refpoint/1 grant")`: seals the grant of a Resumed.
@@ -133,10 +129,9 @@ impl Master {
         responder: &EntityId,
     ) -> (Traffic, Traffic, Exporter) {
         let context = context(initiator, responder);
-        let master = keyed(&self.0);
         let derive = |label| {
             let mut out = [0; 32];
-            expand(&master, label, &context, &mut out);
+            expand(&self.0, label, &context, &mut out);
             out
         };
         let forth = Traffic(derive(Label::InitiatorToResponder));
@@ -164,7 +159,7 @@ pub(crate) struct Traffic([u8; 32]);
 impl Traffic {
     /// `key(32) ‖ iv(12) = Expand(traffic n, "refpoint/1 epoch")`.
     pub(crate) fn epoch_key(&self, backend: Backend, suite: Suite) -> EpochKey {
-        sealing_key(&self.0, Label::Epoch, backend, suite)
+        sealing_key(&keyed(&self.0), Label::Epoch, backend, suite)
     }
 
     /// The 44 bytes of that, for who keeps them beyond this secret (letters).
@@ -244,6 +239,11 @@ impl Resumption {
         Self(self.0)
     }
 
+    /// Writes it where it will stay: what is moved leaves a copy behind.
+    pub(crate) const fn set(&mut self, secret: &Self) {
+        self.0 = secret.0;
+    }
+
     /// `id = Expand(resumption, "refpoint/1 handle", 8)`.
     pub(crate) fn handle(&self) -> HandleId {
         let mut id = [0; 8];
@@ -251,11 +251,15 @@ impl Resumption {
         HandleId(id)
     }
 
-    /// `HMAC(Expand(resumption, "refpoint/1 resume mac"), covered)[0..16]` (rule S1).
-    pub(crate) fn mac(&self, covered: &[u8]) -> [u8; MAC_LEN] {
-        let key = Zeroizing::new(derive(&self.0, Label::ResumeMac));
+    /// `HMAC(Expand(resumption, "refpoint/1 resume mac"), covered)[0..16]` (rule S1), and what makes
+    /// the master of the exchange that it begins.
+    pub(crate) fn light(&self, covered: &[u8]) -> ([u8; MAC_LEN], LightKey) {
+        let secret = keyed(&self.0);
+        let (mut key, mut light) = (Zeroizing::new([0; 32]), LightKey([0; 32]));
+        expand(&secret, Label::ResumeMac, &[], &mut *key);
+        expand(&secret, Label::Light, &[], &mut light.0);
         let mac = hmac(&key, &[covered]);
-        *mac.first_chunk().expect("32 bytes hold 16")
+        (*mac.first_chunk().expect("32 bytes hold 16"), light)
     }
 
     /// `HMAC(Expand(resumption, "refpoint/1 resume hint"), covered)[0..8]` (rule T3).
@@ -269,11 +273,16 @@ impl Resumption {
     pub(crate) fn fresh(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(derive(&self.0, Label::Fresh))
     }
+}
 
-    /// The master of a `light` exchange whose hash this is.
-    pub(crate) fn light(&self, hash: &[u8; 32]) -> Master {
-        let key = Zeroizing::new(derive(&self.0, Label::Light));
-        Master::of_light(hash, &key)
+/// `Expand(resumption, "refpoint/1 light")`: what `light` makes masters of.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct LightKey([u8; 32]);
+
+impl LightKey {
+    /// `master = HKDF-Extract(salt = hash of the whole exchange, ikm = light key)` (rule S1).
+    pub(crate) fn master(&self, hash: &[u8; 32]) -> Master {
+        Master::extract(hash, &self.0)
     }
 }
 
@@ -296,4 +305,39 @@ macro_rules! redacted {
     )*};
 }
 
-redacted!(Split, Master, Traffic, Exporter, Resumption);
+redacted!(Split, Master, Traffic, Exporter, Resumption, LightKey);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_have_their_length_in_front() {
+        use Label::{
+            Epoch, Export, Exporter, Fresh, Grant, Handle, InitiatorToResponder, Light, Ratchet,
+            ResponderToInitiator, ResumeHint, ResumeMac, Resumption,
+        };
+        let labels = [
+            InitiatorToResponder,
+            ResponderToInitiator,
+            Exporter,
+            Export,
+            Epoch,
+            Ratchet,
+            Resumption,
+            Handle,
+            ResumeMac,
+            ResumeHint,
+            Light,
+            Fresh,
+            Grant,
+        ];
+        for label in labels {
+            let [length, text @ ..] = label.prefixed() else {
+                panic!("a label is not empty");
+            };
+            assert_eq!(usize::from(*length), text.len());
+            assert!(text.starts_with(b"refpoint/1 "));
+        }
+    }
+}

@@ -135,8 +135,12 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Room for the answers that there are most of, so that they need not move while they grow.
+const ANSWER: usize = 64;
+
 fn answer_header(packet: PacketType, index: Option<Index>) -> alloc::vec::Vec<u8> {
-    let mut header = alloc::vec![packet.byte(index.map_or(0, Index::wire_len))];
+    let mut header = alloc::vec::Vec::with_capacity(ANSWER);
+    header.push(packet.byte(index.map_or(0, Index::wire_len)));
     push_index(&mut header, index);
     header
 }

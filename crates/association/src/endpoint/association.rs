@@ -5,8 +5,15 @@ use refpoint_wire::{Index, RecordKind, SessionLabel, Suite};
 
 use super::outbox::AssociationId;
 use crate::{
-    Authenticated, Error, HeldHandle, issued::Chain, lifetime::Lifetime, negotiation::Agreement,
-    policy::Agreed, receiver::Receiver, schedule::Exporter, sender::Sender, time::millis,
+    Authenticated, Error, HeldHandle,
+    issued::{Chain, NewHandle},
+    lifetime::Lifetime,
+    negotiation::Agreement,
+    policy::Agreed,
+    receiver::Receiver,
+    schedule::Exporter,
+    sender::Sender,
+    time::millis,
 };
 
 /// The end of a peer's list of associations.
@@ -70,8 +77,10 @@ pub(crate) struct Unconfirmed {
     /// With how good a claim it took its place.
     pub(crate) cookie: bool,
     pub(crate) until: u64,
-    /// The handle that its first record redeems.
+    /// The handle that its first record redeems, and the one that is issued then if that is made
+    /// already.
     pub(crate) chain: Option<Chain>,
+    pub(crate) next: Option<NewHandle>,
     /// When it was answered: of several answers to one handle the oldest gives way.
     pub(crate) serial: u64,
 }

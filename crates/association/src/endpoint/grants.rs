@@ -13,7 +13,7 @@ use super::{
 use crate::{
     CredentialId, Error, HandleChange, HeldHandle, Lifetime, Now, StoredHandle, Turn, Window,
     grants::{self, heard, stated},
-    issued::Chain,
+    issued::{Chain, NewHandle},
 };
 
 impl Endpoint {
@@ -69,8 +69,8 @@ impl Endpoint {
             return Control::default();
         }
         let peer = &association.peer;
-        let secret = association.exporter.resumption();
-        let handle = self.issued.grant(now, peer, None, &secret);
+        let new = NewHandle::of(&association.exporter);
+        let handle = self.issued.grant(now, peer, None, &new);
         let window = self.plan(now, id);
         Control {
             grant: Some(Grant { handle, window }),
@@ -84,7 +84,7 @@ impl Endpoint {
     fn plan(&mut self, now: Now, id: AssociationId) -> Option<GrantedWindow> {
         let association = self.association(id).ok()?;
         let life = association.lifetime;
-        let siblings = self.of_credential(association.peer.id).into_iter();
+        let siblings = self.of_credential(association.peer.id);
         let drains = |slot: &u32| {
             let sibling = self.slots.association(*slot);
             sibling.is_some_and(|held| matches!(held.phase, Phase::Draining { .. }))
@@ -240,7 +240,7 @@ impl Endpoint {
         &mut self,
         now: Now,
         id: AssociationId,
-        chain: Option<Chain>,
+        (chain, next): (Option<Chain>, Option<NewHandle>),
         out: &mut dyn Outbox,
     ) -> bool {
         let mut changes = |change: HandleChange| out.event(Event::Handles(change));
@@ -263,8 +263,8 @@ impl Endpoint {
         };
         let mut changes = |change: HandleChange| out.event(Event::Handles(change));
         let made = (Carriage::Packet, association.agreed, chain);
-        let secret = association.exporter.resumption();
-        self.issued.issue(now, &peer, made, secret, &mut changes);
+        let next = next.unwrap_or_else(|| NewHandle::of(&association.exporter));
+        self.issued.issue(now, &peer, made, next, &mut changes);
         true
     }
 }

@@ -223,7 +223,7 @@ impl Endpoint {
             Phase::Unconfirmed(unconfirmed) => {
                 self.unconfirmed -= 1;
                 // Claiming the handle is one step with what follows (rule S2).
-                if !self.redeem(now, id, unconfirmed.chain, out) {
+                if !self.redeem(now, id, (unconfirmed.chain, unconfirmed.next), out) {
                     self.remove(id.slot, now.millis());
                     return false;
                 }

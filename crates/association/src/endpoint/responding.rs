@@ -152,7 +152,7 @@ impl Endpoint {
 
     /// Whether a credential has all the half-open associations that it may have.
     fn is_crowded(&self, credential: CredentialId, with_cookie: bool) -> bool {
-        let half_open = self.of_credential(credential).into_iter().filter(|slot| {
+        let half_open = self.of_credential(credential).filter(|slot| {
             let association = self.slots.association(*slot);
             association.is_some_and(|held| {
                 matches!(&held.phase, Phase::Unconfirmed(open) if open.cookie == with_cookie)
@@ -265,7 +265,7 @@ impl Endpoint {
         &mut self,
         now: Now,
         from: SocketAddr,
-        (agreement, index, remote): (Agreement, Index, Index),
+        (mut agreement, index, remote): (Agreement, Index, Index),
         (cookie, chain): (bool, Option<Chain>),
     ) {
         let millis = now.millis();
@@ -274,6 +274,7 @@ impl Endpoint {
             cookie,
             until: millis + self.config.handshake_timeout,
             chain,
+            next: agreement.next.take(),
             serial,
         }));
         let numbers = (serial, index);

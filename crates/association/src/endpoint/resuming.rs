@@ -77,13 +77,8 @@ impl Endpoint {
                 }
             }
         }
-        match self.resume(now, rng, from, (key, redemption)) {
-            Ok(()) => {
-                self.statistics.resumed += 1;
-                if let Some(answer) = self.half_open.answer(&key) {
-                    out.transmit(from, answer);
-                }
-            }
+        match self.resume(now, rng, from, (key, redemption), out) {
+            Ok(()) => self.statistics.resumed += 1,
             Err(_) => self.statistics.unauthenticated += 1,
         }
     }
@@ -94,6 +89,7 @@ impl Endpoint {
         rng: &mut dyn CryptoRng,
         from: SocketAddr,
         (key, redemption): (super::half_open::Key, Redemption),
+        out: &mut dyn Outbox,
     ) -> Result<(), Error> {
         let chain = redemption.chain;
         self.give_way(now, redemption.credential_id(), chain.id);
@@ -119,6 +115,7 @@ impl Endpoint {
             self.slots.free(index, now.millis());
             return Err(Error::Unexpected);
         };
+        out.transmit(from, &packet);
         let until = now.millis() + self.config.handshake_timeout;
         self.half_open.insert(key, packet, until);
         let claim = (true, Some(chain));
@@ -157,7 +154,6 @@ impl Endpoint {
     pub(crate) fn answers_to(&self, credential: CredentialId, handle: HandleId) -> Vec<u32> {
         let mut answers: Vec<_> = self
             .of_credential(credential)
-            .into_iter()
             .filter_map(|slot| {
                 let Phase::Unconfirmed(open) = &self.slots.association(slot)?.phase else {
                     return None;

@@ -54,7 +54,8 @@ impl Endpoint {
         id: CredentialId,
         out: &mut dyn Outbox,
     ) -> Option<alloc::sync::Arc<crate::Credential>> {
-        for slot in self.of_credential(id) {
+        let slots: alloc::vec::Vec<_> = self.of_credential(id).collect();
+        for slot in slots {
             self.close_slot(now, slot, CloseReason::Revoked, out);
         }
         self.abandon(now, id, out);

@@ -44,10 +44,9 @@ impl Endpoint {
             return alloc::vec::Vec::new();
         };
         let peer = &association.peer;
-        let credentials = self.credentials.of_peer(peer.entity(), peer.point());
+        let credentials = self.credentials.with_siblings(peer.id);
         credentials
-            .iter()
-            .flat_map(|credential| self.of_credential(*credential))
+            .flat_map(|credential| self.of_credential(credential))
             .filter(|slot| *slot != id.slot)
             .collect()
     }

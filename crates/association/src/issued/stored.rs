@@ -91,7 +91,7 @@ impl StoredHandle {
         &self,
         now: Now,
         credentials: &Credentials,
-    ) -> Result<(HandleId, Entry), Error> {
+    ) -> Result<(HandleId, Box<Entry>), Error> {
         let parsed = Parsed::new(&self.bytes)?;
         let (credential, found) = credentials
             .by_key(parsed.terms.point, parsed.key_id)
@@ -109,7 +109,7 @@ impl StoredHandle {
             now.millis().saturating_add(millis(left))
         };
         let entry = Entry {
-            secret: Box::new(parsed.secret),
+            secret: Resumption::from_bytes([0; 32]),
             credential,
             generation: parsed.generation,
             until: monotonic(parsed.until),
@@ -121,6 +121,8 @@ impl StoredHandle {
             carriage: parsed.carriage,
             before: None,
         };
+        let mut entry = Box::new(entry);
+        entry.secret.set(&parsed.secret);
         Ok((parsed.id, entry))
     }
 }

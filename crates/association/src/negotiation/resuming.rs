@@ -36,7 +36,7 @@ impl Offer {
             Mode::Light => {
                 packet.extend_from_slice(&light::draw_nonce(context.local.boot(), rng));
                 let covered = prologue(context.carriage, &packet, Some(local), peer, None);
-                let exchange = Exchange::new(&held.secret, covered.to_vec());
+                let exchange = Exchange::new(&held.secret, covered);
                 packet.extend_from_slice(exchange.mac());
                 Kind::Light(exchange, redeemed)
             }
