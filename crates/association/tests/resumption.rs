@@ -12,7 +12,7 @@ use refpoint_association::{
     Config, Credentials, Endpoint, Error, HeldHandle, Modes, Policy, SessionLabel, StoredHandle,
 };
 use refpoint_keys::Profile;
-use refpoint_sim::{Chance, Entropy, Link};
+use refpoint_sim::{Chance, Entropy, Injector, Link, Packet, Verdict};
 use support::Setting;
 
 const RESUME: u8 = 4;
@@ -347,4 +347,177 @@ fn resumption_survives_a_bad_link() {
         let issued = world.host("gateway").endpoint.issued();
         assert_eq!(issued, 1, "seed {seed}: one handle is left");
     }
+}
+
+/// Nobody hears a Resume.
+fn deaf(_: Duration, packet: &Packet, _: &mut Injector) -> Verdict {
+    if kind(&packet.data) == RESUME {
+        Verdict::Drop
+    } else {
+        Verdict::Pass
+    }
+}
+
+/// Nobody hears anything.
+fn nobody(_: Duration, _: &Packet, _: &mut Injector) -> Verdict {
+    Verdict::Drop
+}
+
+/// The other device hears nothing.
+fn half_open(_: Duration, packet: &Packet, _: &mut Injector) -> Verdict {
+    if packet.to == address(3) {
+        Verdict::Drop
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn sent_by_device(world: &World, of_kind: u8) -> usize {
+    let sent = world.net.captured().iter();
+    let of_device = sent.filter(|(_, packet)| packet.from == address(1));
+    of_device
+        .filter(|(_, packet)| kind(&packet.data) == of_kind)
+        .count()
+}
+
+#[test]
+fn whoever_comes_back_from_an_outage_finds_a_resume_to_answer() {
+    for modes in [Modes::BOTH, Modes::FRESH] {
+        let (mut resumed, mut answered) = (0, 0);
+        for seed in 0..60 {
+            let delay = Duration::from_millis(10);
+            let setting = setting(modes);
+            let mut world = World::new(seed, Link::perfect().with_delay(delay), &setting);
+            world.associate("device", "gateway");
+            world.run_for(Duration::from_secs(20));
+            let (now, away) = (world.net.now(), Duration::from_millis(2_000 + 80 * seed));
+            let link = Link::perfect().with_delay(delay);
+            world
+                .net
+                .set_default_link(link.with_blackout(now..now + away));
+            world.associate("device", "gateway");
+            talk(&mut world);
+            let statistics = world.host("gateway").endpoint.statistics();
+            resumed += statistics.resumed;
+            answered += statistics.answered - 1;
+            assert_eq!(world.host("gateway").endpoint.issued(), 1);
+        }
+        assert!(
+            resumed >= 48,
+            "{modes:?}: {resumed} resumed, {answered} not"
+        );
+        assert!(resumed + answered >= 60);
+    }
+}
+
+#[test]
+fn who_gets_no_answer_to_a_resume_gets_one_to_an_initiate_in_three_seconds() {
+    for modes in [Modes::BOTH, Modes::FRESH] {
+        let mut world = World::perfect(&setting(modes));
+        world.associate("device", "gateway");
+        world.net.set_adversary(deaf);
+        let begun = world.net.now();
+        world.associate("device", "gateway");
+        let took = world.net.now() - begun;
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        assert_eq!(world.log("device").not_resumed, [Error::NoAnswer]);
+        talk(&mut world);
+    }
+}
+
+#[test]
+fn while_nobody_answers_resumes_and_initiates_take_turns_and_are_few() {
+    let mut world = World::perfect(&setting(Modes::BOTH));
+    world.associate("device", "gateway");
+    world.hosts.remove("gateway");
+    world.net.start_capture();
+    world.connect_with("device", address(2), SessionLabel::default());
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.log("device").failed.len(), 1);
+    assert_eq!(world.log("device").not_resumed, [Error::NoAnswer]);
+    let (resumes, initiates) = (
+        sent_by_device(&world, RESUME),
+        sent_by_device(&world, INITIATE),
+    );
+    assert!(initiates >= 3, "{initiates}");
+    assert!(resumes > initiates, "{resumes}, {initiates}");
+    assert!(resumes + initiates <= 24, "{resumes}, {initiates}");
+    let left = world.host("device").endpoint.len();
+    assert_eq!(left, 1, "the association of before");
+}
+
+/// The gateway, restarted on its store, asks everybody who is not served at once for a cookie.
+fn restart_busy_gateway(world: &mut World) {
+    let issued = world.log("gateway").issued.iter();
+    let stored: Vec<_> = issued
+        .map(|stored| stored.expose_bytes().to_vec())
+        .collect();
+    let (local, credential) = setting(Modes::BOTH).responder();
+    let mut credentials = Credentials::new();
+    credentials.insert(credential).expect("the first one");
+    let host = world.host("gateway");
+    let keys = host.endpoint.responder_keys();
+    let (config, rng) = (Config::default(), &mut Entropy::new(78, "restart"));
+    let config = config.with_handshakes_per_second(0);
+    host.endpoint = Endpoint::new(config, local, credentials, rng).with_responder_keys(&keys);
+    world.with("gateway", |endpoint, now, _, _| {
+        for bytes in &stored {
+            let stored = StoredHandle::from_bytes(bytes).expect("its own bytes");
+            endpoint.restore_issued(now, &stored).expect("restored");
+        }
+    });
+}
+
+#[test]
+fn a_busy_responder_that_asks_an_initiate_for_a_cookie_serves_the_resume_beside_it() {
+    let mut world = World::perfect(&setting(Modes::BOTH));
+    world.associate("device", "gateway");
+    restart_busy_gateway(&mut world);
+    world.net.set_adversary(deaf);
+    world.connect("device", "gateway");
+    world.run_until(Duration::from_secs(10), |world| {
+        world.hosts["gateway"].endpoint.statistics().retried > 0
+    });
+    world.net.remove_adversary();
+    world.run_for(Duration::from_secs(1));
+    let statistics = world.host("gateway").endpoint.statistics();
+    assert_eq!((statistics.resumed, statistics.answered), (1, 0));
+    talk(&mut world);
+}
+
+#[test]
+fn a_responder_that_gives_a_resume_a_slot_gets_it_again_and_no_initiate() {
+    let mut resumed = 0;
+    for seed in 0..20 {
+        let link = Link::perfect().with_delay(Duration::from_millis(10));
+        let mut world = World::new(seed, link, &setting(Modes::FRESH));
+        let slow = Config::default().with_handshakes_per_second(1);
+        world.add("gateway", 2, slow, setting(Modes::FRESH).responder());
+        world.associate("device", "gateway");
+        world.run_for(Duration::from_secs(20));
+        world.add(
+            "other",
+            3,
+            Config::default(),
+            setting(Modes::FRESH).initiator(),
+        );
+        world.net.set_adversary(nobody);
+        let attempt = world.connect("device", "gateway");
+        world.run_until(Duration::from_secs(10), |world| {
+            !world.log("device").not_resumed.is_empty()
+        });
+        // Others come first, and never confirm.
+        world.net.set_adversary(half_open);
+        for label in 0..3 {
+            let label = SessionLabel::new(&[label]).expect("short");
+            world.connect_with("other", address(2), label);
+        }
+        world.run_for(Duration::from_secs(60));
+        let established = world.log("device").established.iter();
+        let made = established.filter(|(_, by, _)| *by == Some(attempt));
+        assert_eq!(made.count(), 1, "seed {seed}");
+        resumed += world.host("gateway").endpoint.statistics().resumed;
+    }
+    // The rest comes so late that its slot is past.
+    assert!(resumed >= 13, "{resumed}");
 }

@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 use refpoint_wire::{Control, Cookie, Index, Mode, Packet, RecordKind, Retry, SessionLabel};
 use zeroize::Zeroizing;
 
-use self::cookies::Cookies;
+use self::{beside::Turn, cookies::Cookies};
 use super::{
     AssociationId, AttemptId, Endpoint, Event, Outbox, association::Phase, packet_hash,
     slots::Slot, timer,
@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod answered;
+mod beside;
 mod cookies;
 mod hinted;
 
@@ -78,6 +79,8 @@ struct Resuming {
     mode: Mode,
     /// When it has gone unanswered for too long.
     until: u64,
+    /// Whose turn comes next, once full handshakes are tried too.
+    beside: Option<Turn>,
 }
 
 #[derive(Debug)]
@@ -131,6 +134,7 @@ impl Attempt {
         if let Some(resuming) = &mut self.resuming {
             resuming.until = resuming.until.max(at.saturating_add(timeout / 4));
         }
+        self.is_next(Turn::Initiate);
     }
 
     /// The try that this Retry answers; none of a refresh, whose path needs no proof.
@@ -238,11 +242,12 @@ impl Endpoint {
             .map(|mode| Resuming {
                 mode,
                 until: attempt.since + self.config.handshake_timeout / 4,
+                beside: None,
             });
     }
 
     /// Adds a try with a new ephemeral key (or nonce) and index; [`file`](Self::file) makes it
-    /// findable. Beyond four the oldest is answerable no longer.
+    /// findable. Beyond four the oldest is answerable no longer, but for a Resume that is repeated.
     fn try_once(
         &mut self,
         now: Now,
@@ -260,7 +265,9 @@ impl Endpoint {
         let context = attempt.context(self.context());
         let wanted = attempt.wanted.clone();
         let key = (wanted.id, wanted.session);
-        let offered = match (&attempt.resuming, self.held.get(&key)) {
+        let redeems = attempt.resuming.as_ref();
+        let redeems = redeems.filter(|resuming| resuming.beside.is_none());
+        let offered = match (redeems, self.held.get(&key)) {
             (Some(resuming), Some(held)) => {
                 let redeemed = (wanted, held, resuming.mode);
                 Offer::resume(&context, redeemed, Some(index), cookie, now, rng)
@@ -270,7 +277,9 @@ impl Endpoint {
         match offered {
             Ok(offer) => {
                 if attempt.tries.len() == MAX_TRIES {
-                    let oldest = attempt.tries.remove(0);
+                    let oldest = attempt
+                        .tries
+                        .remove(usize::from(attempt.begins_with_resume()));
                     self.slots.free(oldest.index, now.millis());
                 }
                 attempt.tries.push(Try { index, offer });
@@ -312,7 +321,7 @@ impl Endpoint {
         self.attempts.insert(number, attempt);
     }
 
-    /// Sends the newest try's Initiate, the same bytes each time (rule H2).
+    /// Sends the try whose turn it is, the same bytes each time (rule H2).
     fn repeat(&mut self, now: Now, number: u64, out: &mut dyn Outbox) {
         let Some(attempt) = self.attempts.get(&number) else {
             return;
@@ -356,18 +365,21 @@ impl Endpoint {
             return;
         }
         attempt.timer = now.millis();
-        attempt.repeats += 1;
         attempt.waits = false;
-        if attempt
-            .resuming
-            .as_ref()
-            .is_some_and(|resuming| now.millis() >= resuming.until)
-        {
-            self.give_up_handle(now, rng, number, &mut attempt, Error::NoAnswer, out);
-        } else if let Some(cookie) = attempt.cookies.take(rng) {
+        attempt.has_gone_unanswered(now.millis(), self.config.handshake_timeout);
+        if let Some(cookie) = attempt.cookies.take(rng) {
             // A cookie that was not tried yet is worth more than a repetition.
             attempt.repeats = 0;
+            attempt.is_next(Turn::Resume);
             let _ = self.try_once(now, rng, &mut attempt, Some(cookie));
+        } else if attempt.take_turn() == Some(Turn::Resume) {
+            return self.resume_again(now, rng, number, attempt, out);
+        } else {
+            attempt.repeats += 1;
+            if attempt.has_resumes_only() {
+                not_resumed(number, Error::NoAnswer, out);
+                let _ = self.try_once(now, rng, &mut attempt, None);
+            }
         }
         self.file(number, attempt, rng);
         self.repeat(now, number, out);
@@ -387,10 +399,7 @@ impl Endpoint {
         attempt.repeats = 0;
         attempt.cookies = Cookies::default();
         attempt.until = now.millis() + self.config.handshake_timeout;
-        out.event(Event::NotResumed {
-            attempt: AttemptId(number),
-            error,
-        });
+        not_resumed(number, error, out);
         // If there is no room for it, the earlier tries stay until their time is over.
         let _ = self.try_once(now, rng, attempt, None);
     }
@@ -523,4 +532,12 @@ impl Endpoint {
             out,
         )
     }
+}
+
+/// A full handshake begins, in the same attempt.
+fn not_resumed(number: u64, error: Error, out: &mut dyn Outbox) {
+    out.event(Event::NotResumed {
+        attempt: AttemptId(number),
+        error,
+    });
 }

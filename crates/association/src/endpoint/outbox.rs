@@ -58,7 +58,8 @@ pub enum Event<'a> {
     },
     /// The handles that this end has issued have changed; a store writes it behind.
     Handles(HandleChange),
-    /// A handle could not be redeemed; the attempt goes on with a full handshake.
+    /// A handle could not be redeemed: the attempt goes on with a full handshake. When it only got no
+    /// answer, both are tried from now on, and what is answered first is used.
     NotResumed {
         /// The handshake.
         attempt: AttemptId,

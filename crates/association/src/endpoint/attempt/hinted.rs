@@ -35,10 +35,19 @@ impl Endpoint {
         let Some(mut attempt) = self.take_attempt(number) else {
             return;
         };
+        if profile.is_none() {
+            attempt.knows_handle(now.millis(), self.config.handshake_timeout);
+        }
         let news = attempt.cookies.add(retry.cookie, rng);
+        let serves = attempt.may_still_be_served();
         if retry.slot > 0 {
+            if serves {
+                attempt.transmit_resume(out);
+            }
             let slot = (retry.slot, retry.cookie);
             self.wait_for_slot(now, number, &mut attempt, (slot, profile), out);
+        } else if serves && !attempt.waits {
+            return self.resume_again(now, rng, number, attempt, out);
         } else if news && !attempt.waits && attempt.followed < AT_ONCE {
             attempt.followed += 1;
             attempt.timer = now.millis();
@@ -148,7 +157,8 @@ impl Endpoint {
             return;
         };
         attempt.timer = now.millis();
-        if self.try_once(now, rng, &mut attempt, None).is_ok()
+        if !attempt.begins_with_resume()
+            && self.try_once(now, rng, &mut attempt, None).is_ok()
             && let Some(again) = attempt.tries.last()
         {
             out.transmit(attempt.to, &again.offer.packet);
