@@ -2,7 +2,9 @@ use refpoint_wire::Sequence;
 
 use crate::{Error, schedule::Traffic, time::Tick};
 
-/// Records of a new epoch that state four bytes of their sequence (rule R1).
+/// Records of a new epoch that state four bytes of their sequence (rule R1), from the first one of the
+/// peer that opens in it on: who hears nothing may not be heard either, and the peer may be in an earlier
+/// epoch, where two bytes mean another number.
 const WIDE_AT_START: u8 = 32;
 /// Every such record states four bytes, so that a receiver finds its way back after any outage.
 const WIDE_EVERY: u64 = 32;
@@ -24,8 +26,10 @@ pub(crate) struct Sender {
     last_sent: Tick,
     /// Where the expanded key was cached last.
     pub(crate) cached_at: u32,
-    /// So many of the next records are wide.
+    /// So many of the next records are wide, from when the peer is heard on.
     wide: u8,
+    /// A record of the peer has opened since the epoch began.
+    heard: bool,
     bits: u8,
 }
 
@@ -51,6 +55,7 @@ impl Sender {
             last_sent: Tick::at(now),
             cached_at: u32::MAX,
             wide: WIDE_AT_START,
+            heard: false,
             bits,
         }
     }
@@ -74,13 +79,14 @@ impl Sender {
             self.traffic.ratchet();
             self.epoch_since = Tick::at(now);
             self.wide = WIDE_AT_START;
+            self.heard = false;
         }
         let skip_soon = ratchet.is_some_and(|interval| age + BEFORE_SKIP >= interval);
         let wide = self.next.is_multiple_of(WIDE_EVERY)
             || self.wide > 0
             || skip_soon
             || now.saturating_sub(self.last_sent()) >= SILENCE;
-        self.wide = self.wide.saturating_sub(1);
+        self.wide = self.wide.saturating_sub(self.heard.into());
         self.next += 1;
         self.last_sent = Tick::at(now);
         let epoch = self.epoch();
@@ -90,6 +96,11 @@ impl Sender {
             wide,
             skipped,
         })
+    }
+
+    /// A record of the peer, above all before it, has opened.
+    pub(crate) const fn hear(&mut self) {
+        self.heard = true;
     }
 
     /// Makes the next records wide: the path has changed.

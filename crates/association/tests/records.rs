@@ -70,6 +70,27 @@ fn an_outage_of_a_hundred_thousand_records_is_over_within_thirty_two() {
 }
 
 #[test]
+fn the_first_record_after_an_outage_is_understood_however_often_the_sender_has_ratcheted() {
+    let policy = Policy::default().with_ratchet(Some(Duration::from_secs(200)));
+    let mut world = World::perfect(&setting(policy.expect("valid")));
+    let dead = std::rc::Rc::new(core::cell::Cell::new(true));
+    let (device, gateway) = world.associate("device", "gateway");
+    world.net.set_adversary(Dead(dead.clone()));
+    // Neither silent for five seconds nor among the first 32 of an epoch nor about to skip.
+    for _ in 0..450 {
+        world.send("device", device, b"lost").expect("may send");
+        world.run_for(Duration::from_secs(2));
+    }
+    dead.set(false);
+    world.send("device", device, b"back").expect("may send");
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.log("gateway").payloads(), [b"back"]);
+    let mut epochs = |end, id| world.host(end).endpoint.epochs(id).expect("lives");
+    let (sent, received) = (epochs("device", device).0, epochs("gateway", gateway).1);
+    assert_eq!((sent, received), (4, 4));
+}
+
+#[test]
 fn keys_are_ratcheted_by_records_without_a_message() {
     let policy = Policy::default().with_epoch_bits(16).expect("valid");
     let policy = policy.with_ratchet(None).expect("valid");

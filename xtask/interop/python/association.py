@@ -73,8 +73,12 @@ class Association:
 
     def open(self, record):
         """The plaintext of a record; `None` when it is dropped."""
-        sequence = expand_sequence(record.low, record.bits, self.receiver.expected)
-        return self.receiver.open(sequence, record.header, record.sealed, time.monotonic())
+        expected = self.receiver.expected
+        sequence = expand_sequence(record.low, record.bits, expected)
+        plain = self.receiver.open(sequence, record.header, record.sealed, time.monotonic())
+        if plain is not None and sequence >= expected:
+            self.sender.hear()
+        return plain
 
 
 class Endpoint:

@@ -14,12 +14,17 @@ class Sender:
         self.traffic, self.suite, self.bits = traffic, suite, bits
         self.key = EpochKey(traffic, suite)
         self.next, self.epoch = 0, 0
-        self.last_sent, self.wide_until = now, 32
+        # Wide ones yet to come, from when the peer has been heard in this epoch on.
+        self.last_sent, self.wide, self.heard = now, 32, False
         self.skip, self.without_skip = False, 0
 
     def ratchet(self):
         """The next record skips to the next epoch."""
         self.skip = True
+
+    def hear(self):
+        """A record of the peer, above all before it, has opened."""
+        self.heard = True
 
     def advance(self, now=0.0):
         """The next record's sequence, whether it is wide, and whether it is a skip."""
@@ -32,10 +37,11 @@ class Sender:
             self.traffic = ratchet(self.traffic)
             self.key = EpochKey(self.traffic, self.suite)
             self.epoch += 1
-            self.wide_until = self.next + 32
+            self.wide, self.heard = 32, False
         sequence = self.next
         silent = now - self.last_sent >= 5
-        wide = boundary or silent or sequence % 32 == 0 or sequence < self.wide_until
+        wide = boundary or silent or sequence % 32 == 0 or self.wide > 0
+        self.wide -= self.heard and self.wide > 0
         self.next += 1
         self.last_sent = now
         return sequence, wide, boundary

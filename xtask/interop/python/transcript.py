@@ -79,8 +79,10 @@ class Records:
         epoch = sender.epoch
         if skip:
             sender.ratchet()
-        # What makes a sequence wide is in the sequence itself here, or in the skip.
+        # What makes a sequence wide is in the sequence itself here, in the skip, or in what was heard.
         sequence, wide, boundary = sender.advance()
+        # It arrives, before anything else is sent.
+        self.senders[1 - end].hear()
         if sender.epoch != epoch:
             self.note_epoch(end)
         if self.stream:

@@ -111,6 +111,9 @@ impl Endpoint {
         }
         let len = sealed.len() - TAG_LEN;
         let highest = receiver.commit(place, sequence, len, millis);
+        if highest {
+            association.sender.hear();
+        }
         if matches!(place, Place::Ahead(_)) {
             // The cached key is that of the epoch which was left.
             let owner = Owner {
