@@ -24,6 +24,10 @@ pub(crate) use stored::{DAMAGED, Reader};
 /// Redemptions from one full handshake on, after which another is due (rule S5).
 const MAX_CHAIN: u16 = 10_000;
 
+/// What is left of the time of a handle that is worth granting, in milliseconds: a second is the least
+/// that can be said.
+const LEAST: u64 = 1_000;
+
 /// The handles that this end has issued as responder, each redeemed once (rules S2 to S6).
 ///
 /// A redemption happens here, in memory; what changes is told as a [`HandleChange`], for a store
@@ -238,14 +242,28 @@ impl IssuedHandles {
         chain: Option<Chain>,
         new: &NewHandle,
     ) -> Option<HandleGrant> {
-        let credential = &peer.credential;
-        let (until, _) = self.ends(now, credential, chain)?;
-        let seconds = until.saturating_sub(now.millis()) / 1000;
-        Some(HandleGrant {
-            tag: self.key.tag(new.id),
-            modes: credential.policy().resumption(),
-            lifetime: LogLimit::at_most(seconds),
-        })
+        let (until, _) = self.ends(now, &peer.credential, chain)?;
+        let left = until.saturating_sub(now.millis());
+        Some(self.state(peer, new.id, left))
+    }
+
+    /// What a grant says of a handle that was issued before, as long as it may be redeemed.
+    pub(crate) fn granted(
+        &self,
+        now: Now,
+        peer: &Authenticated,
+        new: &NewHandle,
+    ) -> Option<HandleGrant> {
+        let left = self.entries.get(&new.id)?.until.checked_sub(now.millis())?;
+        (left >= LEAST).then(|| self.state(peer, new.id, left))
+    }
+
+    fn state(&self, peer: &Authenticated, id: HandleId, left: u64) -> HandleGrant {
+        HandleGrant {
+            tag: self.key.tag(id),
+            modes: peer.credential.policy().resumption(),
+            lifetime: LogLimit::at_most(left / 1000),
+        }
     }
 
     /// When a handle that is given now ends, and when its chain does.
@@ -263,7 +281,7 @@ impl IssuedHandles {
             None => u64::MAX,
         };
         let until = chain_until.min(credential_ends);
-        (until >= now.millis().saturating_add(1000)).then_some((until, chain_until))
+        (until >= now.millis().saturating_add(LEAST)).then_some((until, chain_until))
     }
 
     /// Issues the handle of an association that has just been confirmed. After a full handshake

@@ -70,7 +70,7 @@ impl Endpoint {
         }
         let peer = &association.peer;
         let new = NewHandle::of(&association.exporter);
-        let handle = self.issued.grant(now, peer, None, &new);
+        let handle = self.issued.granted(now, peer, &new);
         let window = self.plan(now, id);
         Control {
             grant: Some(Grant { handle, window }),
