@@ -1,6 +1,6 @@
-"""A peer of refpoint on X over UDP, written from proto/README.md: runs against a gateway and tells how it went.
+"""A peer of refpoint on X, over UDP and TCP, written from proto/README.md: runs against a gateway and tells how it went.
 
-    python peer.py CREDENTIALS ADDRESS ADDRESS-OF-A-LOADED-GATEWAY ADDRESS-OF-A-SLOW-ONE ADDRESS-OF-AN-END-POINT
+    python peer.py CREDENTIALS ADDRESS ADDRESS-OF-A-LOADED-GATEWAY ADDRESS-OF-A-SLOW-ONE ADDRESS-ON-TCP ADDRESS-OF-AN-END-POINT
 
 It prints a JSON object a step: {"case", "step", "ok", "detail"}. It ends with 1 when a step has failed.
 """
@@ -19,6 +19,8 @@ from bindings import association, primitive, request_pb2, response_pb2, x
 from keys import PROFILES, SUITES, Credential, X
 from resumed_steps import deferred_steps, resumption_steps, resumed_responder_steps
 from sealed_steps import end_to_end_steps
+from stream_steps import stream_responder_steps, stream_steps
+from streams import Client
 
 PATIENCE = 9.0
 OK, IMPERSONATION = 2000, 4106
@@ -316,8 +318,8 @@ def version_steps(run, application):
     run.step("other version", version)
 
 
-def application(file, entry, suite, address):
-    """The AE of one entry of the credentials."""
+def keys(file, entry, suite):
+    """Those of one entry of the credentials."""
 
     def public(private):
         key = X25519PrivateKey.from_private_bytes(bytes.fromhex(private))
@@ -328,8 +330,13 @@ def application(file, entry, suite, address):
     terms = X, PROFILES[entry["profile"]], SUITES[suite]
     forth = Credential(*shared, *terms, entry["id"], gateway["id"])
     back = Credential(*shared, *terms, gateway["id"], entry["id"])
-    keys = Keys(forth, bytes.fromhex(entry["static"]), public(gateway["static"]), back)
-    return Application(Endpoint(keys, address), entry["id"], gateway["id"])
+    return Keys(forth, bytes.fromhex(entry["static"]), public(gateway["static"]), back)
+
+
+def application(file, entry, suite, address):
+    """The AE of one entry of the credentials."""
+    endpoint = Endpoint(keys(file, entry, suite), address)
+    return Application(endpoint, entry["id"], file["gateway"]["id"])
 
 
 def address(text):
@@ -339,7 +346,7 @@ def address(text):
 
 def main():
     file = json.loads(Path(sys.argv[1]).read_text())
-    gateway, loaded, slow, end_point = map(address, sys.argv[2:6])
+    gateway, loaded, slow, streams, end_point = map(address, sys.argv[2:7])
     failures = []
     for entry in file["applications"]:
         for suite in SUITES:
@@ -347,7 +354,11 @@ def main():
             initiator_steps(Run(name, failures), application(file, entry, suite, gateway))
             made = lambda: application(file, entry, suite, gateway)
             resumption_steps(Run(name, failures), made)
+            client = Client(keys(file, entry, suite), streams)
+            stream_steps(Run(name, failures), client)
         name, suite = entry["profile"], "chacha-poly"
+        client = Client(keys(file, entry, suite), streams)
+        stream_responder_steps(Run(name, failures), client)
         responder_steps(Run(name, failures), application(file, entry, suite, gateway))
         resumed_responder_steps(Run(name, failures), application(file, entry, suite, gateway))
         retry_steps(Run(name, failures), application(file, entry, suite, loaded))

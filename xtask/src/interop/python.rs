@@ -1,5 +1,5 @@
 //! `cargo xtask interop python`: a peer that was written from `proto/README.md` alone, against
-//! refpoint's end point and layer X on a UDP socket, and against an end point of
+//! refpoint's end point and layer X on a UDP socket, its streams on TCP, and an end point of
 //! section 18.
 //!
 //! The Python side lies in `xtask/interop/python`; it uses `noiseprotocol`, `cryptography` and
@@ -34,9 +34,10 @@ pub(super) fn run() -> anyhow::Result<()> {
     let gateway = Partner::start(&program, &credentials, &[])?;
     let loaded = Partner::start(&program, &credentials, &["--loaded"])?;
     let slow = Partner::start(&program, &credentials, &["--per-second", "1"])?;
+    let streams = Partner::start(&program, &credentials, &["--streams"])?;
     let end_point = Partner::start(&program, &credentials, &["--end-to-end"])?;
     let mut peer = venv.script("peer.py");
-    let partners = [&gateway, &loaded, &slow, &end_point];
+    let partners = [&gateway, &loaded, &slow, &streams, &end_point];
     peer.arg(credentials).args(partners.map(Partner::address));
     let mut peer = peer
         .stdout(Stdio::piped())

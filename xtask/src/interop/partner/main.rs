@@ -11,7 +11,8 @@
 //! | `/id-mn/move` | answers, then moves the renewal window to 60 to 90 s from then |
 //! | `/id-mn/call` | answers, then initiates an association in the other direction |
 //! | `/id-mn/close` | answers, then closes |
-
+//!
+//! With `--streams` it listens on TCP instead: see [`streams`].
 //!
 //! With `--end-to-end` it is an end point of section 18 instead, and the Python peer connects to it: see
 //! [`correspondent`].
@@ -19,6 +20,7 @@
 mod correspondent;
 mod errands;
 mod keyring;
+mod streams;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -47,6 +49,9 @@ struct Arguments {
     /// How many handshakes to make a second; who comes above that gets a slot
     #[arg(long)]
     per_second: Option<u32>,
+    /// Listen on TCP, not UDP
+    #[arg(long)]
+    streams: bool,
     /// Correspond end to end
     #[arg(long)]
     end_to_end: bool,
@@ -92,6 +97,9 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if arguments.end_to_end {
         return correspond(&arguments.credentials);
+    }
+    if arguments.streams {
+        return streams::run(&arguments.credentials);
     }
     let (local, credentials) = keyring::read(&arguments.credentials)?;
     let rate = arguments.per_second.or(arguments.loaded.then_some(0));

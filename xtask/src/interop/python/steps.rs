@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 /// The steps that each profile must have passed, in some case of its own.
-const REQUIRED: [&str; 27] = [
+const REQUIRED: [&str; 43] = [
     "handshake",
     "repeated Initiate",
     "forged Respond",
@@ -32,6 +32,22 @@ const REQUIRED: [&str; 27] = [
     "refused as responder",
     "slot",
     "slot of a Resume",
+    "stream",
+    "stream ratchets",
+    "stream close",
+    "stream light",
+    "stream fresh",
+    "stream unknown handle",
+    "stream redeemed handle",
+    "stream forged Resume",
+    "stream replay",
+    "stream handle twice",
+    "stream second Resume",
+    "stream as responder",
+    "stream light as responder",
+    "stream fresh as responder",
+    "stream refused as responder",
+    "stream forged Resumed",
 ];
 
 const PROFILES: [&str; 3] = ["psk", "pinned", "known"];
@@ -73,7 +89,7 @@ impl Steps {
     /// Adds a step and prints its row.
     pub(super) fn add(&mut self, case: &str, name: &str, ok: bool, detail: &str) {
         let verdict = if ok { "ok" } else { "FAILED" };
-        println!("{verdict:<7} {case:<19} {name:<23} {detail}");
+        println!("{verdict:<7} {case:<19} {name:<27} {detail}");
         self.0.push(Step {
             case: case.into(),
             name: name.into(),
