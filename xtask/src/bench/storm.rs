@@ -46,6 +46,8 @@ const DRAIN: Duration = Duration::from_millis(200);
 const AWAY: Duration = Duration::from_secs(1);
 /// How long a device asks for.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// How often it is said how many are back.
+const SILENCE: Duration = Duration::from_secs(10);
 /// When the run is given up.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -185,7 +187,13 @@ fn storm(devices: u32, returning: Returning) -> anyhow::Result<Storm> {
     let at_start = core.usage()?;
     let ready = core.ready["took"].as_f64().context("a time")?;
     tell(returning, begun, &fleet, "restarted");
+    let mut told = Instant::now();
     fleet.run_until(LIMIT, "all back", |fleet| {
+        if told.elapsed() > SILENCE {
+            told = Instant::now();
+            let back = format!("{} are back", fleet.returned());
+            tell(returning, begun, fleet, &back);
+        }
         fleet.returned() == devices as usize && !fleet.is_busy()
     })?;
     tell(returning, begun, &fleet, "back");

@@ -79,8 +79,10 @@ struct Asked {
 /// Requests that were repeated so often without a sign of the core make it suspect (rule H8), as in
 /// `refpoint-transport`.
 const SUSPICIOUS: u32 = 2;
-/// Batches of packets between two looks at everything else.
-const BATCHES: usize = 8;
+/// Timers that get their turn between two looks at the socket. Every device has a processor of its
+/// own outside of this harness: here, what comes for one must not wait until all others have had their
+/// timers, or no answer would find its device before it asks again.
+const TIMERS: usize = 128;
 
 pub(crate) struct Fleet {
     plan: Plan,
@@ -236,10 +238,7 @@ impl Fleet {
         self.start_attempts();
         self.flush();
         Inbox::wait(&self.socket, self.wait())?;
-        for _ in 0..BATCHES {
-            if self.receive()? == 0 {
-                break;
-            }
+        while self.receive()? > 0 {
             self.flush();
         }
         self.handle_timers();
@@ -305,10 +304,12 @@ impl Fleet {
 
     fn handle_timers(&mut self) {
         let now_millis = millis();
-        while let Some(&(due, device)) = self.timers.first()
-            && due <= now_millis
-        {
-            self.timers.pop_first();
+        for _ in 0..TIMERS {
+            let due = self.timers.first().copied();
+            let Some((due, device)) = due.filter(|(due, _)| *due <= now_millis) else {
+                break;
+            };
+            self.timers.remove(&(due, device));
             let held = &mut self.devices[device as usize];
             held.timer = NEVER;
             if held.next_attempt <= now_millis {
@@ -322,10 +323,12 @@ impl Fleet {
 
     fn handle_agenda(&mut self) {
         let now_millis = millis();
-        while let Some(&(due, device)) = self.agenda.first()
-            && due <= now_millis
-        {
-            self.agenda.pop_first();
+        for _ in 0..TIMERS {
+            let due = self.agenda.first().copied();
+            let Some((due, device)) = due.filter(|(due, _)| *due <= now_millis) else {
+                break;
+            };
+            self.agenda.remove(&(due, device));
             self.say(device);
         }
     }
