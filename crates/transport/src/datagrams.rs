@@ -8,6 +8,7 @@ use refpoint_association::{Config, Error as AssociationError, Statistics};
 use refpoint_keys::EntityId;
 use refpoint_primitive::{ExchangeId, Failure, RequestId, Retransmission};
 use refpoint_x::proto;
+use socket2::SockRef;
 use thiserror::Error;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +23,8 @@ mod outgoing;
 mod peers;
 mod persistence;
 mod renewing;
+mod sieve;
+mod strangers;
 
 pub use device_file::DeviceFile;
 pub use persistence::{DeviceStorage, HandleLog, Persistence};
@@ -42,17 +45,24 @@ pub struct DatagramLimits {
     pub executing: usize,
     /// When requests are repeated, and how many may wait.
     pub retransmission: Retransmission,
+    /// The most bytes of packets without an association that wait while records are served, for a tenth of a second.
+    /// Who comes on top is dropped, and repeats.
+    pub strangers: usize,
+    /// How many bytes of packets the system is asked to keep while nobody reads them; it may grant fewer.
+    pub receive_buffer: usize,
 }
 
 impl Default for DatagramLimits {
     /// Nine seconds, 1200 bytes (which fits every path of IPv6), 1024 requests, repetitions as `refpoint-primitive` has
-    /// them.
+    /// them, 1 MiB of strangers (some 10 000 Initiates, a tenth of a second), 4 MiB in the system.
     fn default() -> Self {
         Self {
             patience: Duration::from_secs(9),
             largest: refpoint_x::Datagram::DEFAULT_LIMIT,
             executing: 1024,
             retransmission: Retransmission::default(),
+            strangers: 1 << 20,
+            receive_buffer: 4 << 20,
         }
     }
 }
@@ -129,6 +139,9 @@ struct Ask {
 impl Datagrams {
     /// Starts to drive `socket`: associations are made by the keyring's credentials for X, `handler` answers what peers ask.
     ///
+    /// Records come first, and what anybody may have sent after them. Under a flood of that, Linux is told to drop part of
+    /// it on arrival, by a filter that takes the place of one that the socket may have.
+    ///
     /// # Errors
     /// [`AssociationError::Config`] when `limits.largest` is out of range, or the socket is of no use.
     pub fn start(
@@ -166,6 +179,7 @@ impl Datagrams {
             .with_max_datagram(limits.largest)?;
         let local = socket.local_addr();
         let local = local.map_err(|_| AssociationError::Config("socket"))?;
+        enlarge(&socket, limits.receive_buffer);
         let (commands, commanded) = mpsc::channel(256);
         let up = Up::default();
         let driver = Driver::new(
@@ -287,6 +301,16 @@ impl Datagrams {
             .map_err(|_| Failure::Stopping)?;
         let answer = answered.await.map_err(|_| Failure::Stopping)?;
         answer.map_err(DatagramError::from)
+    }
+}
+
+/// Asks the system to keep so many bytes of packets, if it keeps fewer.
+fn enlarge(socket: &UdpSocket, bytes: usize) {
+    let socket = SockRef::from(socket);
+    if socket.recv_buffer_size().is_ok_and(|size| size < bytes) {
+        let asked = socket.set_recv_buffer_size(bytes);
+        let granted = socket.recv_buffer_size();
+        tracing::debug!(?asked, ?granted, "receive buffer");
     }
 }
 

@@ -56,7 +56,7 @@ pub use letter::LetterHeader;
 pub use limit::LogLimit;
 pub use packet::{Packet, PacketType};
 pub use payload::{InitiatePayload, Limits, RespondPayload, SessionLabel};
-pub use record::{MAX_RECORD_HEADER, Record, RecordHeader, RecordKind, TAG_LEN};
+pub use record::{MAX_RECORD_HEADER, RECORD, Record, RecordHeader, RecordKind, TAG_LEN};
 pub use refuse::Refuse;
 pub use resume::{
     HANDLE_LEN, Handle, HandleId, MAC_LEN, Mode, NONCE_LEN, Resume, ResumeBody, ResumeHeader,

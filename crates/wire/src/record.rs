@@ -1,6 +1,7 @@
 use crate::{Error, Index, Sequence, packet::Reader};
 
-pub(crate) const RECORD: u8 = 0x80;
+/// The bit of a packet's first byte that makes it a record; any other packet, anybody may have sent.
+pub const RECORD: u8 = 0x80;
 const WIDE: u8 = 0x40;
 const BOUNDARY: u8 = 0x08;
 const CONFIRM: u8 = 0x04;

@@ -1,3 +1,5 @@
+use core::future::ready;
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,23 +11,32 @@ use refpoint_association::{
 };
 use refpoint_keys::{EntityId, ReferencePoint};
 use refpoint_primitive::{Bytes, ExchangeId, Failure, ResponseMessage};
+use refpoint_wire::RECORD as RECORD_BIT;
 use refpoint_x::proto::{self, datagram::Body};
 use refpoint_x::{Datagram, exchange};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::asking::{Asking, Due};
 use super::outgoing::{Happened, Outgoing};
-use super::peers::{Peers, Way};
+use super::peers::Peers;
 use super::persistence::{DeviceStorage, HandleLog, Persistence};
 use super::renewing::Renewing;
+use super::sieve::Sieve;
+use super::strangers::Strangers;
 use super::{Command, DatagramLimits, RECORD, Up, lock};
 use crate::handler::Shared;
 use crate::{Association, Keyring, X, clock, entropy};
 
+mod credentials;
+
 /// So many packets are taken from the socket before anything else gets its turn.
-const BATCH: usize = 64;
+const BATCH: usize = 512;
+
+/// So many of those that are no records get their turn before the socket is looked at again: some half a millisecond.
+const TURN: usize = 64;
 
 /// A request that was repeated this often without any sign of its peer makes the association suspect (rule H8).
 const SUSPICIOUS: u32 = 2;
@@ -50,6 +61,8 @@ pub(super) struct Driver {
     outgoing: Outgoing,
     /// Of one packet that is received.
     buffer: Vec<u8>,
+    strangers: Strangers,
+    sieve: Sieve,
     limits: DatagramLimits,
     log: Option<Box<dyn HandleLog>>,
     device: Option<Box<dyn DeviceStorage>>,
@@ -108,6 +121,8 @@ impl Driver {
             closing: mpsc::unbounded_channel(),
             outgoing: Outgoing::default(),
             buffer: vec![0; 65_536],
+            strangers: Strangers::new(limits.strangers),
+            sieve: Sieve::default(),
             limits,
             renewing: Renewing::default(),
         }
@@ -120,7 +135,7 @@ impl Driver {
         loop {
             let timer = sleep_until(self.wake_up());
             tokio::select! {
-                _ = self.socket.readable() => self.receive(),
+                _ = self.socket.readable() => {}
                 _ = self.socket.writable(), if self.outgoing.is_waiting() => {}
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
@@ -129,11 +144,19 @@ impl Driver {
                 Some(executed) = self.executed.1.recv() => self.answer(executed),
                 Some(association) = self.closing.1.recv() => self.close(&association),
                 _ = changes.changed() => self.take_credentials(),
+                () = ready(()), if !self.strangers.is_empty() => {}
                 () = timer => {}
             }
+            // Whatever it was: packets are read before a stranger is served.
+            self.receive();
+            self.receive_strangers();
             self.handle_timeouts();
             self.handle_events();
             self.outgoing.send(&self.socket);
+            if !self.strangers.is_empty() {
+                // However many come: those who execute requests have their turn, too.
+                yield_now().await;
+            }
         }
         self.stop();
     }
@@ -144,6 +167,7 @@ impl Driver {
             self.asking.next_timeout(),
             self.peers.next_timeout(),
             self.renewing.next_timeout(),
+            self.sieve.next_timeout(),
         ];
         let next = timeouts.into_iter().flatten().min();
         let wait = next.map(|next| next.saturating_sub(clock::monotonic()));
@@ -152,18 +176,41 @@ impl Driver {
         Instant::now() + wait.min(Duration::from_secs(3600))
     }
 
+    /// Records are dealt with at once, what anybody may have sent when they are through.
     fn receive(&mut self) {
+        let now = clock::monotonic();
         let mut buffer = core::mem::take(&mut self.buffer);
         for _ in 0..BATCH {
             let Ok((length, from)) = self.socket.try_recv_from(&mut buffer) else {
                 break;
             };
-            let (packet, rng) = (&mut buffer[..length], &mut entropy::system());
-            self.endpoint
-                .receive(clock::now(), rng, from, packet, &mut self.outgoing);
-            self.handle_events();
+            let packet = &mut buffer[..length];
+            if packet.first().is_some_and(|first| first & RECORD_BIT != 0) {
+                self.deal_with(from, packet);
+            } else {
+                self.strangers.push(now, from, packet);
+            }
         }
         self.buffer = buffer;
+    }
+
+    fn receive_strangers(&mut self) {
+        let now = clock::monotonic();
+        for _ in 0..TURN {
+            let Some((from, mut packet)) = self.strangers.pop(now) else {
+                break;
+            };
+            self.deal_with(from, &mut packet);
+        }
+        self.sieve
+            .adjust(now, self.strangers.counts(), &self.socket);
+    }
+
+    fn deal_with(&mut self, from: SocketAddr, packet: &mut [u8]) {
+        let (now, rng) = (clock::now(), &mut entropy::system());
+        self.endpoint
+            .receive(now, rng, from, packet, &mut self.outgoing);
+        self.handle_events();
     }
 
     fn handle_timeouts(&mut self) {
@@ -215,7 +262,7 @@ impl Driver {
                     }
                 }
                 Happened::NotResumed(attempt, error) => {
-                    if let Some((peer, _)) = self.peers.of_attempt(attempt) {
+                    if let Some(peer) = self.peers.of_attempt(attempt) {
                         tracing::info!(%peer, reason = %error, "not resumed: a full handshake follows");
                     }
                 }
@@ -225,7 +272,7 @@ impl Driver {
                         tracing::warn!(%error, "a slot was not kept: after a loss of power another is asked for");
                     }
                     let wait = until.saturating_sub(clock::monotonic());
-                    if let Some((peer, _)) = self.peers.of_attempt(attempt) {
+                    if let Some(peer) = self.peers.of_attempt(attempt) {
                         tracing::info!(%peer, ?wait, "the peer is busy and has given a slot");
                     }
                 }
@@ -236,13 +283,7 @@ impl Driver {
     fn established(&mut self, id: AssociationId, peer: Authenticated) {
         let entity = peer.entity().clone();
         tracing::debug!(peer = %entity, "association established");
-        self.peers.establish(&entity, id);
-        let place = self.peers.place(&entity);
-        place.heard = clock::monotonic();
-        if let Some(way) = &mut place.way {
-            way.attempt = None;
-            way.backoff.succeeded(clock::monotonic());
-        }
+        self.peers.establish(&entity, id, clock::monotonic());
         let mut up = lock(&self.up);
         match up
             .get(&entity)
@@ -268,9 +309,7 @@ impl Driver {
         let owner = owner.or_else(|| Some(self.endpoint.peer(id)?.entity().clone()));
         let Some(peer) = owner else { return };
         let now = clock::monotonic();
-        if let Some(place) = self.peers.find_mut(&peer) {
-            place.heard = now;
-        }
+        self.peers.hear(&peer, now);
         let Ok(proto::Datagram {
             exchange_id,
             body: Some(body),
@@ -344,25 +383,22 @@ impl Driver {
             association.mark_closed();
         }
         // Who is not to be reached may come back by itself, within the patience of those who wait.
-        let place = self.peers.find_mut(peer);
-        if let Some(way) = place.and_then(|place| place.way.as_mut()) {
-            way.lost(clock::monotonic(), false);
-        }
+        self.peers.lost(peer, clock::monotonic(), false);
     }
 
     fn failed(&mut self, attempt: AttemptId, error: Error) {
-        let Some((peer, place)) = self.peers.of_attempt(attempt) else {
+        let Some(peer) = self.peers.of_attempt(attempt).cloned() else {
             return;
         };
         tracing::debug!(%peer, %error, "no association");
-        let peer = peer.clone();
-        let has_association = place.association.is_some();
-        if let Some(way) = &mut place.way {
-            way.lost(clock::monotonic(), true);
-        }
-        if !has_association {
+        self.peers.lost(&peer, clock::monotonic(), true);
+        if self.association(&peer).is_none() {
             self.asking.fail_all(&peer, told(error));
         }
+    }
+
+    fn association(&self, peer: &EntityId) -> Option<AssociationId> {
+        self.peers.find(peer)?.association()
     }
 
     fn obey(&mut self, command: Command) {
@@ -377,15 +413,9 @@ impl Driver {
                     self.send(&peer, &datagram);
                 }
             }
-            Command::Reach(peer, at) => {
-                self.peers.place(&peer).way = Some(Way::new(at));
-            }
+            Command::Reach(peer, at) => self.peers.reach(&peer, at),
             Command::Forget(peer) => {
-                let association = self.peers.find_mut(&peer).and_then(|place| {
-                    place.way = None;
-                    place.association
-                });
-                if let Some(id) = association {
+                if let Some(id) = self.peers.forget(&peer) {
                     let (now, out) = (clock::now(), &mut self.outgoing);
                     let _ = self.endpoint.close(now, id, CloseReason::Done, out);
                     self.closed(id, Error::NoAssociation);
@@ -393,8 +423,7 @@ impl Driver {
                 self.asking.fail_all(&peer, Failure::NoAssociation);
             }
             Command::Renew(peer) => {
-                let place = self.peers.find(&peer);
-                if let Some(id) = place.and_then(|place| place.association) {
+                if let Some(id) = self.association(&peer) {
                     let rng = &mut entropy::system();
                     let _ = self
                         .endpoint
@@ -406,7 +435,11 @@ impl Driver {
                 let (now, out) = (clock::now(), &mut self.outgoing);
                 self.renewing.start(now, within, peers, endpoint, out);
             }
-            Command::Statistics(answer) => drop(answer.send(self.endpoint.statistics())),
+            Command::Statistics(answer) => {
+                let mut statistics = self.endpoint.statistics();
+                statistics.limited += self.strangers.counts().1;
+                let _ = answer.send(statistics);
+            }
         }
     }
 
@@ -415,24 +448,19 @@ impl Driver {
         let now = clock::now();
         let named = self.keyring.credential(ReferencePoint::X, peer);
         let named = named.and_then(|(id, _)| Some(self.credentials.get(&id)?.1));
-        let Some(way) = self
-            .peers
-            .find_mut(peer)
-            .and_then(|place| place.way.as_mut())
-        else {
+        let Some(at) = self.peers.way(peer) else {
             return;
         };
         let (rng, label) = (&mut entropy::system(), SessionLabel::default());
         let out = &mut self.outgoing;
-        let started = named.ok_or(Error::NoCredential).and_then(|credential| {
-            self.endpoint
-                .connect(now, rng, way.at, credential, label, out)
-        });
+        let started = named
+            .ok_or(Error::NoCredential)
+            .and_then(|credential| self.endpoint.connect(now, rng, at, credential, label, out));
         match started {
-            Ok(attempt) => way.attempt = Some(attempt),
+            Ok(attempt) => self.peers.attempt(peer, attempt),
             Err(error) => {
                 tracing::debug!(%peer, %error, "no association");
-                way.lost(now.monotonic, true);
+                self.peers.lost(peer, now.monotonic, true);
                 self.asking.fail_all(peer, told(error));
             }
         }
@@ -440,7 +468,7 @@ impl Driver {
 
     /// Sends a record, if there is an association; what is lost here is repeated by its asker.
     fn send(&mut self, peer: &EntityId, datagram: &[u8]) {
-        let Some(id) = self.peers.find(peer).and_then(|place| place.association) else {
+        let Some(id) = self.association(peer) else {
             return;
         };
         if let Err(error) = self
@@ -457,8 +485,8 @@ impl Driver {
             return;
         };
         if due.repeats >= SUSPICIOUS
-            && place.heard < due.since
-            && let Some(id) = place.association
+            && place.heard() < due.since
+            && let Some(id) = place.association()
         {
             let rng = &mut entropy::system();
             let _ = self
@@ -469,8 +497,7 @@ impl Driver {
 
     fn close(&mut self, association: &Association) {
         let peer = association.peer().entity;
-        let place = self.peers.find(&peer);
-        let Some(id) = place.and_then(|place| place.association) else {
+        let Some(id) = self.association(&peer) else {
             return;
         };
         if lock(&self.up).get(&peer) == Some(association) {
@@ -478,70 +505,6 @@ impl Driver {
             let (now, out) = (clock::now(), &mut self.outgoing);
             let _ = self.endpoint.close(now, id, reason, out);
             self.closed(id, Error::NoAssociation);
-        }
-    }
-
-    /// Takes over the keyring's credentials for X: what went is revoked, what came can be used.
-    fn take_credentials(&mut self) {
-        let wanted: HashMap<_, _> = self.keyring.read(|_, credentials| {
-            let all = credentials.iter();
-            let of_x = all.filter(|(_, credential)| credential.point() == ReferencePoint::X);
-            of_x.map(|(id, credential)| (id, credential.clone()))
-                .collect()
-        });
-        let is_wanted = |id: &CredentialId, credential: &Arc<Credential>| {
-            wanted
-                .get(id)
-                .is_some_and(|other| Arc::ptr_eq(other, credential))
-        };
-        let held = core::mem::take(&mut self.credentials);
-        for (id, (credential, named)) in held {
-            if is_wanted(&id, &credential) {
-                self.credentials.insert(id, (credential, named));
-            } else {
-                let out = &mut self.outgoing;
-                self.endpoint.remove_credential(clock::now(), named, out);
-            }
-        }
-        for id in self.peers.associations() {
-            if self.endpoint.peer(id).is_none() {
-                self.closed(id, Error::NoCredential);
-            }
-        }
-        for (id, credential) in wanted {
-            if let std::collections::hash_map::Entry::Vacant(place) = self.credentials.entry(id) {
-                match self
-                    .endpoint
-                    .insert_credential(Credential::clone(&credential))
-                {
-                    Ok(named) => drop(place.insert((credential, named))),
-                    Err(error) => tracing::warn!(%error, "a credential is of no use"),
-                }
-            }
-        }
-        self.restore();
-    }
-
-    /// Takes over from an earlier process what fits a credential; the rest may still come to fit.
-    fn restore(&mut self) {
-        let (now, endpoint) = (clock::now(), &mut self.endpoint);
-        let (issued, held) = &mut self.left;
-        let fits_none = |restored: Result<(), Error>| restored == Err(Error::NoCredential);
-        let slots = &mut self.slots;
-        slots.retain(|slot| fits_none(endpoint.restore_slot(now, slot.clone()).map(|_| ())));
-        let before = issued.len();
-        issued.retain(|stored| fits_none(endpoint.restore_issued(now, stored)));
-        if issued.len() < before {
-            let handles = endpoint.issued();
-            tracing::info!(handles, "peers can resume associations of before");
-        }
-        for kept in core::mem::take(held) {
-            let bytes = kept.expose_bytes();
-            if fits_none(endpoint.restore_held(now, kept).map(|_| ()))
-                && let Ok(kept) = HeldHandle::from_bytes(now, &bytes)
-            {
-                held.push(kept);
-            }
         }
     }
 
