@@ -1,5 +1,6 @@
 //! Forged initiations as fast as this machine sends them, from random addresses of loopback, while
-//! honest devices work: they send readings, and connect anew now and then.
+//! honest devices work: they send readings, and connect anew now and then. The core is the one that
+//! is shipped, with its defaults, and devices repeat what is lost when the shipped ones do.
 //!
 //! | a third each | what it costs the core, unless it is dropped before |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! Each is another packet: its last bytes are random, so that none is answered as a repetition.
 
 mod forger;
+mod kernel;
 
 use core::{
     net::{Ipv4Addr, SocketAddrV4},
@@ -21,9 +23,9 @@ use std::{collections::BTreeSet, sync::Arc, thread, time::Instant};
 use anyhow::{Context as _, anyhow, ensure};
 use rand_core::Rng as _;
 
-use self::forger::Forger;
+use self::{forger::Forger, kernel::Drops};
 use crate::{
-    live::{Child, Fleet, Options, Plan, Returning, Tally},
+    live::{Child, Fleet, Options, Plan, Returning, SHIPPED_COMMAND, Tally, Wording},
     pair::rng,
     row::{Row, Target},
 };
@@ -50,7 +52,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         returning: Returning::Full,
         capacity: CAPACITY,
     };
-    let mut core = Child::start(&options.arguments())?;
+    let mut arguments = options.arguments();
+    arguments[0] = SHIPPED_COMMAND.into();
+    let mut core = Child::start(&arguments)?;
     let port = core.ready["port"].as_u64().context("a port")?;
     options.address.set_port(u16::try_from(port)?);
     let mut fleet = Fleet::new(Plan {
@@ -58,36 +62,56 @@ pub(crate) fn run() -> anyhow::Result<()> {
         core: options.address,
         policy: options.returning.policy(),
         patience: PATIENCE,
+        wording: Wording::Shipped,
     })?;
     fleet.connect_all(100);
     fleet.run_until(SPAN, "all connected", |fleet| {
         fleet.tally.established >= u64::from(DEVICES)
     })?;
 
-    let calm = Watch::over(&mut fleet, &mut core)?;
+    let calm = Watch::over(&mut fleet, &mut core, options.address)?;
     let stop = Arc::new(AtomicBool::new(false));
     let forger = Forger::new(options.address, DEVICES)?;
     let forging = thread::spawn({
         let stop = stop.clone();
         move || forger.run(&stop)
     });
-    let flooded = Watch::over(&mut fleet, &mut core);
+    let flooded = Watch::over(&mut fleet, &mut core, options.address);
     stop.store(true, Ordering::Relaxed);
     let forged = forging.join().map_err(|_| anyhow!("the forger panicked"))?;
     let flooded = flooded?;
     eprintln!("   core: {}", core.report()?);
 
     let seconds = flooded.seconds;
-    let received = flooded.received - flooded.sent;
+    let handled = flooded.strangers - calm.strangers / calm.seconds * seconds;
     let row = |what: &str, value, unit| Row::new(format!("flood, {what}"), value, unit);
     row("forged initiations sent", forged as f64 / seconds, "/s").print();
-    row("forged initiations received", received / seconds, "/s").print();
+    row(
+        "forged initiations read by the core",
+        handled / seconds,
+        "/s",
+    )
+    .print();
+    row(
+        "dropped on arrival by its filter",
+        flooded.drops.filtered() as f64 / seconds,
+        "/s",
+    )
+    .print();
+    row(
+        "lost by a full receive buffer, whoever sent it",
+        flooded.drops.full() as f64 / seconds,
+        "/s",
+    )
+    .print();
+    row("processors that the core had", flooded.cpu / seconds, "").print();
     let cpu = flooded.cpu - calm.cpu / calm.seconds * seconds;
     row(
-        "CPU a forged initiation received",
-        cpu * 1e6 / received,
+        "CPU a forged initiation sent",
+        cpu * 1e6 / forged as f64,
         "µs",
     )
+    .beside("read by the core", cpu * 1e6 / handled)
     .print();
     row("peak memory of the core", flooded.peak / 1e6, "MB")
         .beside("before the flood", calm.peak / 1e6)
@@ -125,9 +149,9 @@ struct Watch {
     seconds: f64,
     cpu: f64,
     peak: f64,
-    /// Packets that the core has received, and that honest devices have sent.
-    received: f64,
-    sent: f64,
+    /// Packets that the core has read and that are no records.
+    strangers: f64,
+    drops: Drops,
     readings: Tries,
     associations: Tries,
 }
@@ -135,24 +159,33 @@ struct Watch {
 /// What honest devices tried.
 struct Tries {
     begun: u64,
-    /// How long those took that succeeded, in milliseconds, sorted.
+    /// How long those took that succeeded in time, in milliseconds, sorted.
     took: Vec<f32>,
 }
 
 impl Tries {
+    fn new(begun: u64, mut took: Vec<f32>) -> Self {
+        took.retain(|millis| *millis <= PATIENCE.as_millis() as f32);
+        took.sort_unstable_by(f32::total_cmp);
+        Self { begun, took }
+    }
+
     fn failed(&self) -> f64 {
         1.0 - self.took.len() as f64 / self.begun as f64
     }
 
+    /// Within what 99 of 100 have succeeded; all patience, if fewer have.
     fn late(&self) -> f64 {
-        let at = self.took.len() * 99 / 100;
-        self.took.get(at).copied().map_or(0.0, f64::from)
+        let at = (self.begun * 99).div_ceil(100) as usize;
+        let late = self.took.get(at.saturating_sub(1));
+        late.map_or(PATIENCE.as_millis() as f64, |late| f64::from(*late))
     }
 }
 
 impl Watch {
-    fn over(fleet: &mut Fleet, core: &mut Child) -> anyhow::Result<Self> {
+    fn over(fleet: &mut Fleet, core: &mut Child, at: SocketAddrV4) -> anyhow::Result<Self> {
         let (before, before_cpu) = (core.report()?, core.usage()?);
+        let before_drops = Drops::at(at)?;
         fleet.tally = Tally::default();
         let start = Instant::now();
         let mut day = Day::new();
@@ -161,25 +194,18 @@ impl Watch {
         })?;
         let seconds = start.elapsed().as_secs_f64();
         let after = core.report()?;
-        let count = |report: &serde_json::Value| report["received"].as_f64().context("a count");
-        let sorted = |mut took: Vec<f32>| {
-            took.sort_unstable_by(f32::total_cmp);
-            took
-        };
+        let count = |report: &serde_json::Value| report["strangers"].as_f64().context("a count");
         let watch = Self {
             seconds,
             cpu: core.usage()?.cpu - before_cpu.cpu,
             peak: core.peak()?,
-            received: count(&after)? - count(&before)?,
-            sent: fleet.tally.sent as f64,
-            readings: Tries {
-                begun: day.readings,
-                took: sorted(core::mem::take(&mut fleet.tally.latencies)),
-            },
-            associations: Tries {
-                begun: day.associations,
-                took: sorted(core::mem::take(&mut fleet.tally.connected_in)),
-            },
+            strangers: count(&after)? - count(&before)?,
+            drops: Drops::at(at)?.since(before_drops),
+            readings: Tries::new(day.readings, core::mem::take(&mut fleet.tally.latencies)),
+            associations: Tries::new(
+                day.associations,
+                core::mem::take(&mut fleet.tally.connected_in),
+            ),
         };
         Ok(watch)
     }
@@ -208,11 +234,12 @@ impl Day {
         }
     }
 
-    /// Does what is due; whether the time is over, and with it everything that was begun.
+    /// Does what is due; whether the time is over, and with it what was begun, or the patience for it.
     fn go_on(&mut self, fleet: &mut Fleet, elapsed: Duration) -> bool {
         let now = elapsed.as_millis() as u64;
         if elapsed >= SPAN {
-            return !fleet.is_busy() && fleet.connecting() == 0;
+            let has_come_to_an_end = !fleet.is_busy() && fleet.connecting() == 0;
+            return has_come_to_an_end || elapsed >= SPAN + PATIENCE;
         }
         while let Some(&(due, device)) = self.reading.first()
             && due <= now

@@ -2,7 +2,8 @@
 //! and [`flood`](crate::flood) measure with.
 //!
 //! Every device is an end point of its own with an address of its own (127.x.y.z), behind one
-//! socket of this process. The core is one end point behind one socket. What a device sends is
+//! socket of this process. The core is one end point behind one socket: for [`storm`](crate::storm) one
+//! that is driven here, for [`flood`](crate::flood) the one that is shipped. What a device sends is
 //! acknowledged when it is durable in the core's mailbox.
 
 mod child;
@@ -12,6 +13,8 @@ mod device;
 mod fleet;
 mod message;
 mod parties;
+mod shipped;
+mod wording;
 
 use ::core::time::Duration;
 use std::{
@@ -29,6 +32,8 @@ pub(crate) use self::{
     fleet::{Fate, Fleet, Plan, Tally},
     message::{INBOX, Message},
     parties::{address, device, entity, key, static_key},
+    shipped::{SHIPPED_COMMAND, run as run_shipped},
+    wording::Wording,
 };
 
 /// The present, by the clocks of this machine. The monotonic one begins with the process.

@@ -34,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     if let Some((first, rest)) = arguments.split_first() {
         match &**first {
             live::CORE_COMMAND => return live::run(rest),
+            live::SHIPPED_COMMAND => return live::run_shipped(rest),
             storm::SERVER_COMMAND => return storm::serve(rest),
             _ => {}
         }

@@ -24,7 +24,7 @@ use std::{thread, time::Instant};
 use anyhow::{Context as _, anyhow, ensure};
 
 use crate::{
-    live::{Child, Fleet, Options, Plan, Returning, now},
+    live::{Child, Fleet, Options, Plan, Returning, Wording, now},
     row::Row,
 };
 
@@ -144,6 +144,7 @@ fn storm(devices: u32, returning: Returning) -> anyhow::Result<Storm> {
         core: options.address,
         policy: returning.policy(),
         patience: PATIENCE,
+        wording: Wording::Bare,
     })?;
     let all = u64::from(devices);
     let calm = Duration::from_secs_f64(f64::from(devices) / f64::from(CALM));

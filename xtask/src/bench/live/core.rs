@@ -114,14 +114,14 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     core.serve(&commands()?)
 }
 
-fn tell(what: &Value) -> io::Result<()> {
+pub(super) fn tell(what: &Value) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{what}")?;
     out.flush()
 }
 
 /// The lines that the process which started this one writes; their end is the end.
-fn commands() -> io::Result<Receiver<String>> {
+pub(super) fn commands() -> io::Result<Receiver<String>> {
     let (sender, receiver) = channel();
     let read = move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -399,7 +399,7 @@ impl Core {
 }
 
 /// Beyond any run.
-const EXPIRY: refpoint_keys::UtcTime = refpoint_keys::UtcTime::from_secs(4_000_000_000);
+pub(super) const EXPIRY: refpoint_keys::UtcTime = refpoint_keys::UtcTime::from_secs(4_000_000_000);
 
 /// The mailbox, with room for everything that the devices will send.
 pub(crate) fn open_mailbox(options: &Options) -> anyhow::Result<RedbMailbox> {

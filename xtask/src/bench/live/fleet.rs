@@ -20,10 +20,11 @@ use refpoint_primitive::{
 };
 
 use super::{
-    Inbox, Message, Outgoing, bind,
+    Inbox, Message, Outgoing, Wording, bind,
     device::{Device, NEVER, Outcome},
     now,
     parties::number,
+    wording::{Answer, REQUEST_ID},
 };
 use crate::pair::rng;
 
@@ -34,6 +35,7 @@ pub(crate) struct Plan {
     pub(crate) policy: Policy,
     /// For how long a device asks before it reports that a message was not delivered.
     pub(crate) patience: Duration,
+    pub(crate) wording: Wording,
 }
 
 /// What became of a message.
@@ -79,6 +81,8 @@ struct Asked {
 /// Requests that were repeated so often without a sign of the core make it suspect (rule H8), as in
 /// `refpoint-transport`.
 const SUSPICIOUS: u32 = 2;
+/// When `refpoint-transport` asks again for an association: within half a second, doubling up to a minute.
+const SHIPPED_RETURN: Backoff = Backoff::new(0, 500, 60_000);
 /// Timers that get their turn between two looks at the socket. Every device has a processor of its
 /// own outside of this harness: here, what comes for one must not wait until all others have had their
 /// timers, or no answer would find its device before it asks again.
@@ -125,7 +129,7 @@ impl Fleet {
             timers: BTreeSet::new(),
             agenda: BTreeSet::new(),
             exchanges: Exchanges::new(timing, rng().next_u32()),
-            request_id: RequestId::new("r")?,
+            request_id: RequestId::new(REQUEST_ID)?,
             asked: HashMap::new(),
             fates: vec![Vec::new(); count],
             queue: VecDeque::new(),
@@ -347,7 +351,7 @@ impl Fleet {
             self.request_id.clone(),
             self.plan.patience,
             &mut || rng().next_u32(),
-            |exchange| message.request(exchange).into(),
+            |exchange| self.plan.wording.request(message, exchange).into(),
         );
         let Ok((exchange, request)) = started else {
             fates.push(Fate::Reported);
@@ -447,25 +451,43 @@ impl Fleet {
             }
             for exchange in held.asking.clone() {
                 if let Some(asked) = self.asked.get(&exchange) {
-                    let request = asked.message.request(exchange);
+                    let request = self.plan.wording.request(asked.message, exchange);
                     held.send(present, &request, &mut self.out);
                 }
             }
         } else if (lost || outcome.failed) && held.association.is_none() {
             self.tally.failed += u64::from(outcome.failed);
-            let wait = Backoff::RETURN.delay(held.failures, &mut rng());
+            let again = match self.plan.wording {
+                Wording::Bare => Backoff::RETURN,
+                Wording::Shipped => SHIPPED_RETURN,
+            };
+            let wait = again.delay(held.failures, &mut rng());
             held.failures += 1;
             held.next_attempt = millis() + wait;
+            if self.plan.wording == Wording::Shipped && outcome.failed {
+                // Who waits is told that the core cannot be reached.
+                for exchange in held.asking.clone() {
+                    self.exchanges.cancel(exchange);
+                    self.settle(exchange, Fate::Reported);
+                }
+            }
         }
         for answer in &outcome.received {
             let held = &mut self.devices[at];
             held.heard = millis();
-            let exchange = Message::from_answer(answer).map(|(exchange, _)| exchange);
-            let exchange = exchange.map(ExchangeId::new);
-            if let Some(exchange) = exchange
-                && self.exchanges.answer(&held.entity, exchange, None)
-            {
-                self.settle(exchange, Fate::Acknowledged);
+            let Some((exchange, answer)) = self.plan.wording.answer(answer) else {
+                continue;
+            };
+            if answer == Answer::Pending {
+                let draw = &mut || rng().next_u32();
+                let now = present.monotonic;
+                self.exchanges.pending(now, &held.entity, exchange, draw);
+            } else if self.exchanges.answer(&held.entity, exchange, None) {
+                let fate = match answer {
+                    Answer::Kept => Fate::Acknowledged,
+                    _ => Fate::Reported,
+                };
+                self.settle(exchange, fate);
             }
         }
         self.reschedule(device);

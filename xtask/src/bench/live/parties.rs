@@ -26,6 +26,12 @@ pub(crate) fn number(address: Ipv4Addr) -> Option<u32> {
     u32::from(address).checked_sub(u32::from(Ipv4Addr::new(127, 1, 0, 0)))
 }
 
+/// Which device this is.
+pub(super) fn number_of(entity: &EntityId) -> Option<u32> {
+    let stem = entity.as_str().strip_prefix(CORE)?.strip_prefix("/C")?;
+    stem.parse().ok()
+}
+
 /// The key of a device and the core. It is no secret: nothing but this bench has it.
 pub(crate) fn key(number: u32, secret: u8) -> anyhow::Result<Arc<ConnectionKey>> {
     let mut bytes = [secret; 32];
