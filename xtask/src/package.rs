@@ -1,6 +1,7 @@
 //! `cargo xtask package`: every published crate stands alone.
 
-use std::{fmt::Write as _, fs, path::Path};
+use core::fmt::Write as _;
+use std::{fs, path::Path};
 
 use anyhow::Context as _;
 
