@@ -4,7 +4,9 @@ use core::{fmt, time::Duration};
 use hmac::{Hmac, KeyInit, Mac};
 use rand_core::CryptoRng;
 use refpoint_keys::{EntityId, KeyId, UtcTime};
-use refpoint_wire::{Carriage, Handle, HandleGrant, HandleId, LogLimit, SessionLabel, Terms};
+use refpoint_wire::{
+    Carriage, Handle, HandleGrant, HandleId, LogLimit, PacketHash, SessionLabel, Terms,
+};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -27,6 +29,9 @@ const MAX_CHAIN: u16 = 10_000;
 /// What is left of the time of a handle that is worth granting, in milliseconds: a second is the least
 /// that can be said.
 const LEAST: u64 = 1_000;
+
+/// Different Resumes of one handle that are answered on streams (rule S2).
+const TRIES: usize = 4;
 
 /// The handles that this end has issued as responder, each redeemed once (rules S2 to S6).
 ///
@@ -116,7 +121,13 @@ struct Entry {
     session: SessionLabel,
     carriage: Carriage,
     before: Option<HandleId>,
+    /// The Resumes that were answered on streams, if there were any.
+    tried: Option<Box<Tried>>,
 }
+
+/// Hashes of Resumes, at most [`TRIES`]; apart from the entry, since most have none.
+#[derive(Debug, Default)]
+struct Tried(Vec<PacketHash>);
 
 /// What a handle carries from one association to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +239,24 @@ impl IssuedHandles {
         })
     }
 
+    /// Whether this Resume, which has come on a stream, is not to be answered, because it was before
+    /// or because this handle has led to nothing too often (rule S2).
+    ///
+    /// Only its owner can make a Resume that verifies, and no owner sends one twice on streams. So
+    /// whoever has recorded one makes this end compute nothing by it, and takes no try from the owner,
+    /// however often it is sent.
+    pub(crate) fn was_tried(&self, id: HandleId, resume: PacketHash) -> bool {
+        let tried = self.entries.get(&id).and_then(|entry| entry.tried.as_ref());
+        tried.is_some_and(|tried| tried.0.len() >= TRIES || tried.0.contains(&resume))
+    }
+
+    /// This Resume, which has verified, is answered on a stream.
+    pub(crate) fn note_try(&mut self, id: HandleId, resume: PacketHash) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.tried.get_or_insert_default().0.push(resume);
+        }
+    }
+
     /// Redeems a handle: `false` if that was done before (rule S2).
     pub(crate) fn claim(&mut self, id: HandleId, changes: &mut dyn FnMut(HandleChange)) -> bool {
         self.forget(id, changes)
@@ -316,6 +345,7 @@ impl IssuedHandles {
             session: peer.session,
             carriage,
             before: self.newest.get(&peer.id).copied(),
+            tried: None,
         };
         let mut entry = Box::new(entry);
         entry.secret.set(&secret);

@@ -143,6 +143,6 @@ pub use slot_token::{SlotTokenKey, TokenSubject};
 pub use static_key::{PublicKey, StaticKey};
 pub use stream::{
     Due, MAX_STREAM_PAYLOAD, Opened, STREAM_HEADROOM, STREAM_TAILROOM, StreamAnswer,
-    StreamInitiator, StreamResponder, StreamSession, StreamUnconfirmed,
+    StreamInitiator, StreamRedemption, StreamResponder, StreamSession, StreamUnconfirmed,
 };
 pub use time::Now;

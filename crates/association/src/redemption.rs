@@ -7,8 +7,8 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 use refpoint_keys::{Profile, Role};
 use refpoint_wire::{
-    Grant, Index, InitiatePayload, LightGrant, Mode, Packet, RETRY_MAC_LEN, RespondPayload, Resume,
-    ResumeBody, SessionLabel, Terms, Window,
+    Grant, Index, InitiatePayload, LightGrant, Mode, Packet, PacketHash, RETRY_MAC_LEN,
+    RespondPayload, Resume, ResumeBody, SessionLabel, Terms,
 };
 
 use crate::{
@@ -56,11 +56,12 @@ impl From<Error> for Unredeemed {
 }
 
 impl Redemption {
-    /// Reads a Resume: tag, look-up, then what is symmetric; no DH.
+    /// Reads a Resume: tag, look-up, then what is symmetric; no DH. On a stream, `once` is its hash:
+    /// there none is answered twice (rule S2).
     pub(crate) fn receive(
         context: &Context<'_>,
         (credentials, issued): (&Credentials, &IssuedHandles),
-        resume: &Resume<'_>,
+        (resume, once): (&Resume<'_>, Option<PacketHash>),
         now: Now,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, Unredeemed> {
@@ -72,6 +73,9 @@ impl Redemption {
         let found = issued
             .find(now, context.carriage, id, credentials)
             .ok_or(Unredeemed::Refused)?;
+        if once.is_some_and(|hash| issued.was_tried(id, hash)) {
+            return Err(Unredeemed::Refused);
+        }
         let terms = found.terms;
         let policy = found.credential.policy();
         // A failure never turns `fresh` into `light`: the grant fixed the modes (rule S1).
@@ -155,12 +159,13 @@ impl Redemption {
         policy.min(remaining.unwrap_or(policy))
     }
 
-    /// Answers: the Resumed packet, and what was agreed on.
+    /// Answers: the Resumed packet, and what was agreed on. In `light`, `grant` says what the peer is
+    /// granted with it, with this handle; `fresh` costs the DH, and asks nothing.
     pub(crate) fn respond(
         self,
         context: &Context<'_>,
         index: Option<Index>,
-        (issued, window): (&IssuedHandles, Option<Window>),
+        grant: impl FnOnce(&Authenticated, &NewHandle) -> Grant,
         now: Now,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Vec<u8>, Agreement), Error> {
@@ -191,15 +196,13 @@ impl Redemption {
             Kind::Light(exchange) => {
                 let nonce = light::draw_nonce(context.local.boot(), rng);
                 let suite = (context.backend, self.terms.suite);
-                let chain = Some(self.chain);
                 let ids = (initiator, responder);
-                let grant = |exporter: &Exporter| {
+                let made = |exporter: &Exporter| {
                     let new = next.insert(NewHandle::of(exporter));
-                    let handle = issued.grant(now, &peer, chain, new);
-                    let grant = Grant { handle, window };
+                    let grant = grant(&peer, new);
                     LightGrant { payload, grant }
                 };
-                let secrets = exchange.answer(suite, nonce, &mut packet, ids, grant)?;
+                let secrets = exchange.answer(suite, nonce, &mut packet, ids, made)?;
                 (secrets, policy.agree(self.agreed.as_limits()))
             }
             Kind::Fresh(handshake, offered) => {

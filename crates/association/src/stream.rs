@@ -40,7 +40,7 @@ mod running;
 mod sealing;
 
 pub use handshake::{StreamInitiator, StreamResponder};
-pub use resumption::{StreamAnswer, StreamUnconfirmed};
+pub use resumption::{StreamAnswer, StreamRedemption, StreamUnconfirmed};
 use running::{Running, State};
 
 /// The most payload bytes of one stream record: 16 KiB, and room for the header of what is carried,

@@ -6,12 +6,15 @@ mod resuming;
 #[path = "support/support.rs"]
 mod support;
 
-use refpoint_association::{Error, HeldHandle, StreamAnswer, StreamResponder};
+use std::sync::Mutex;
+
+use rand_core::{TryCryptoRng, TryRng};
+use refpoint_association::{Error, HeldHandle, Modes, StreamAnswer, StreamResponder};
 use resuming::{Device, Gateway, MODES, connect, setting};
 use support::{Setting, now};
 
 /// A device that holds a handle of its gateway.
-fn holding(modes: refpoint_association::Modes) -> (Device, Gateway) {
+fn holding(modes: Modes) -> (Device, Gateway) {
     let setting = setting(modes);
     let (mut device, mut gateway) = (Device::new(&setting, 1), Gateway::new(&setting, 2));
     connect(0, &mut device, &mut gateway);
@@ -19,7 +22,7 @@ fn holding(modes: refpoint_association::Modes) -> (Device, Gateway) {
 }
 
 #[test]
-fn a_replayed_resume_is_answered_anew_and_its_old_confirmation_opens_nothing() {
+fn a_replayed_resume_is_refused_at_the_cost_of_no_dh_and_takes_nothing_from_its_owner() {
     for modes in MODES {
         let (mut device, mut gateway) = holding(modes);
         // Held back: its owner has not confirmed, so the handle is still good.
@@ -29,18 +32,89 @@ fn a_replayed_resume_is_answered_anew_and_its_old_confirmation_opens_nothing() {
         initiator
             .receive(now(1), &back[2..], &mut confirmation)
             .expect("it is genuine");
-        let (second, again) = gateway.answered(now(1), &forth);
-        assert_ne!(back, again, "with a nonce or ephemeral of its own");
-        let failed = gateway.confirm(now(1), second, &confirmation);
-        assert_eq!(failed.expect_err("other keys"), Error::Authentication);
+        // A Resumed needs randomness for its nonce or its ephemeral: without any, there is no DH.
+        let rng = core::mem::replace(&mut gateway.rng, Box::new(Nothing));
+        for _ in 0..100 {
+            gateway.refused(now(1), &forth);
+        }
+        gateway.rng = rng;
+        // The owner may try again, and both of its tries are still good.
+        let (again, forth) = device.begin(now(1)).expect("may resume");
+        let (_, back) = gateway.answered(now(1), &forth);
+        again
+            .receive(now(1), &back[2..], &mut Vec::new())
+            .expect("it is genuine");
         assert!(gateway.gone.is_empty(), "the handle is its owner's");
         gateway
             .confirm(now(1), first, &confirmation)
             .expect("its owner");
         assert_eq!(gateway.gone.len(), 1);
-        // From then on it is refused.
         gateway.refused(now(1), &forth);
     }
+}
+
+/// Has no randomness to give.
+struct Nothing;
+
+impl TryRng for Nothing {
+    type Error = core::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        panic!("something is computed")
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        panic!("something is computed")
+    }
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
+        panic!("something is computed")
+    }
+}
+
+impl TryCryptoRng for Nothing {}
+
+#[test]
+fn a_handle_that_led_to_nothing_four_times_is_refused_and_a_full_handshake_follows() {
+    for modes in MODES {
+        let (mut device, mut gateway) = holding(modes);
+        for _ in 0..4 {
+            let (_, forth) = device.begin(now(1)).expect("may resume");
+            gateway.answered(now(1), &forth);
+        }
+        let (initiator, forth) = device.begin(now(1)).expect("may resume");
+        let refusal = gateway.refused(now(1), &forth);
+        let failed = initiator.receive(now(1), &refusal[2..], &mut Vec::new());
+        assert_eq!(failed.expect_err("refused"), Error::Handle);
+        // The full handshake brings another handle, with four tries of its own.
+        device.held = None;
+        connect(1, &mut device, &mut gateway).talks(1);
+        connect(2, &mut device, &mut gateway).talks(2);
+    }
+}
+
+#[test]
+fn a_resume_is_answered_while_somebody_else_has_the_table() {
+    let (mut device, mut gateway) = holding(Modes::FRESH);
+    let (initiator, forth) = device.begin(now(1)).expect("may resume");
+    let (answer, mut back) = gateway.read(now(1), &forth).expect("it is genuine");
+    let StreamAnswer::Resumed(redemption) = answer else {
+        panic!("refused");
+    };
+    let Gateway {
+        grants,
+        local,
+        rng,
+        backend,
+        ..
+    } = gateway;
+    let table = Mutex::new(grants);
+    let held = table.lock().expect("nobody else has it yet");
+    redemption
+        .answer(now(1), &mut *{ rng }, &local, backend, &mut back)
+        .expect("needs no table");
+    assert!(table.try_lock().is_err(), "it is still held");
+    drop(held);
+    initiator
+        .receive(now(1), &back[2..], &mut Vec::new())
+        .expect("it is genuine");
 }
 
 #[test]
@@ -114,6 +188,7 @@ fn every_flipped_bit_of_a_resume_its_answer_and_its_confirmation_is_noticed() {
         }
         let (_, back) = gateway.answered(now(1), &genuine);
         for at in 2..back.len() {
+            let (mut device, mut gateway) = holding(modes);
             let (initiator, forth) = device.begin(now(1)).expect("may resume");
             let (_, mut back) = gateway.answered(now(1), &forth);
             back[at] ^= 1;
@@ -123,6 +198,7 @@ fn every_flipped_bit_of_a_resume_its_answer_and_its_confirmation_is_noticed() {
             assert!(out.is_empty());
         }
         for at in 0..21 {
+            let (mut device, mut gateway) = holding(modes);
             let (initiator, forth) = device.begin(now(1)).expect("may resume");
             let (answered, back) = gateway.answered(now(1), &forth);
             let mut confirmation = Vec::new();

@@ -316,6 +316,8 @@ fn a_device_without_a_clock_resumes_and_two_ends_without_do_not() {
             gateway.resume(blind(1), &forth).is_err(),
             "neither knows the date"
         );
+        drop(initiator);
+        let (initiator, forth) = device.begin(blind(1)).expect("may resume");
         let (answered, back) = gateway.answered(now(1), &forth);
         let mut confirmation = Vec::new();
         let made = initiator.receive(blind(1), &back[2..], &mut confirmation);

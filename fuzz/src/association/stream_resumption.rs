@@ -191,9 +191,11 @@ impl World {
                     let tables = (known, &mut self.grants);
                     let answer =
                         StreamResponder::resume(at, rng, local, BACKEND, tables, packet, &mut out);
-                    answer.map(|answer| match answer {
-                        StreamAnswer::Resumed(answered) => Gateway::Answered(answered),
-                        StreamAnswer::Refused => Gateway::Refused,
+                    answer.and_then(|answer| match answer {
+                        StreamAnswer::Resumed(redemption) => redemption
+                            .answer(at, rng, local, BACKEND, &mut out)
+                            .map(Gateway::Answered),
+                        StreamAnswer::Refused => Ok(Gateway::Refused),
                     })
                 } else {
                     let answered =

@@ -14,6 +14,8 @@ from resumption import Handle, LightGrant, LightInitiator, LightResponder
 from schedule import EpochKey, ratchet
 
 PATIENCE = 10.0
+# Different Resumes of one handle that are answered.
+TRIES = 4
 
 
 class Ended(Failed):
@@ -209,6 +211,8 @@ class Server:
 
     def __init__(self, keys):
         self.keys, self.issued, self.modes = keys, {}, 3
+        # The Resumes that were answered, of each handle (S2).
+        self.tried = {}
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(PATIENCE)
         self.port = self.listener.getsockname()[1]
@@ -221,12 +225,15 @@ class Server:
         redeemed = None
         if isinstance(resume, packets.Resume):
             redeemed = self.issued.get(resume.id)
+            tried = self.tried.setdefault(resume.id, set())
             is_good = redeemed and redeemed.tag == resume.tag and redeemed.allows(resume.mode)
-            if not is_good:
+            if not is_good or packet in tried or len(tried) >= TRIES:
                 connection.write(packets.refuse_handle(packet, b""))
                 packet, redeemed, refused = connection.read(), None, True
         respond = self.resume if redeemed else self.respond
         stream = respond(connection, packets.parse(packet), redeemed)
+        if redeemed:
+            tried.add(packet)
         stream.redeemed, stream.refused = redeemed, refused
         stream.by_light = redeemed is not None and resume.mode == LIGHT
         self.confirm(stream)

@@ -3,7 +3,7 @@ use core::net::SocketAddr;
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
-use refpoint_wire::{Cookie, HandleId, Mode, Refuse, Resume, Retry};
+use refpoint_wire::{Cookie, Grant, HandleId, Mode, Refuse, Resume, Retry};
 
 use super::{
     Endpoint, Outbox,
@@ -13,7 +13,8 @@ use super::{
     packet_hash,
 };
 use crate::{
-    CredentialId, Error, Lifetime, Now, TokenSubject, Turn,
+    Authenticated, CredentialId, Error, Lifetime, Now, TokenSubject, Turn,
+    issued::NewHandle,
     redemption::{Redemption, Unredeemed},
     time::millis,
 };
@@ -45,7 +46,7 @@ impl Endpoint {
         }
         let context = self.context();
         let tables = (&self.credentials, &self.issued);
-        let redemption = match Redemption::receive(&context, tables, resume, now, rng) {
+        let redemption = match Redemption::receive(&context, tables, (resume, None), now, rng) {
             Ok(redemption) => redemption,
             Err(Unredeemed::Refused) => return self.refuse_handle(now, from, packet, resume, out),
             Err(Unredeemed::Dropped) => {
@@ -103,7 +104,12 @@ impl Endpoint {
             Mode::Fresh => None,
         };
         let context = self.context();
-        let answered = redemption.respond(&context, Some(index), (&self.issued, window), now, rng);
+        let issued = &self.issued;
+        let grant = |peer: &Authenticated, new: &NewHandle| Grant {
+            handle: issued.grant(now, peer, Some(chain), new),
+            window,
+        };
+        let answered = redemption.respond(&context, Some(index), grant, now, rng);
         let (packet, agreement) = match answered {
             Ok(answered) => answered,
             Err(error) => {

@@ -120,6 +120,7 @@ impl StoredHandle {
             session: parsed.session,
             carriage: parsed.carriage,
             before: None,
+            tried: None,
         };
         let mut entry = Box::new(entry);
         entry.secret.set(&parsed.secret);

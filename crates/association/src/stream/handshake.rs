@@ -229,7 +229,8 @@ impl StreamResponder {
         matches!(Packet::parse(packet), Ok(Packet::Resume(_)))
     }
 
-    /// Reads a Resume (a frame's content), and appends the framed Resumed to `out`, or a Refuse.
+    /// Reads a Resume (a frame's content), without any DH, for [`StreamRedemption::answer`](super::StreamRedemption::answer) to answer,
+    /// or appends a Refuse to `out`. No Resume is answered twice, and no more than four of one handle.
     ///
     /// # Errors
     /// [`Error::Authentication`] for whatever does not prove to know the handle's secret; drop the

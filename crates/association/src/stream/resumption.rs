@@ -2,37 +2,85 @@
 //! responder grants the next.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
 
 use rand_core::CryptoRng;
 use refpoint_keys::Role;
 use refpoint_wire::{
-    Carriage, Control, Grant, Mode, Modes, Packet, Refuse, Resume, Window as StatedWindow,
+    Carriage, Control, Grant, Mode, Modes, Packet, PacketHash, Refuse, Resume,
+    Window as StatedWindow,
 };
 
 use super::{
     StreamSession,
     framing::frame,
-    handshake::{check_size, respond},
+    handshake::{check_size, context, respond},
     running::Running,
 };
 use crate::{
-    Credential, Credentials, Error, Grants, HandleChange, HeldHandle, Lifetime, Local, Now, Turn,
+    Authenticated, Backend, Credential, Credentials, Error, Grants, HandleChange, HeldHandle,
+    Lifetime, Local, Now, Turn,
     grants::heard,
     handshake::bleached,
-    issued::Chain,
+    issued::{Chain, NewHandle},
     negotiation::{Agreement, Context, packet_hash},
     redemption::{Redemption, Unredeemed},
     time::millis,
 };
 
-/// How a responder has answered a Resume.
+/// How a responder answers a Resume.
 #[derive(Debug)]
 pub enum StreamAnswer {
-    /// By a Resumed: the next frame is to confirm it.
-    Resumed(StreamUnconfirmed),
+    /// By the Resumed that this makes.
+    Resumed(StreamRedemption),
     /// By a Refuse, since the handle cannot be redeemed here: the next frame is to be an Initiate,
     /// for [`StreamResponder::answer`](crate::StreamResponder::answer).
     Refused,
+}
+
+/// A Resume whose sender has proved to hold the handle's secret, before its answer.
+///
+/// Whoever shares its grants keeps others from them until it has this; what costs a DH follows
+/// without them.
+pub struct StreamRedemption(Answering);
+
+enum Answering {
+    /// In `light` everything was symmetric, and done with the table at hand.
+    Light(Vec<u8>, StreamUnconfirmed),
+    Fresh(Box<Redemption>),
+}
+
+impl StreamRedemption {
+    /// Appends the framed Resumed to `out`: the next frame is to confirm it.
+    ///
+    /// # Errors
+    /// [`Error::Expired`] when neither end has a clock, [`Error::NoCredential`] and others when the
+    /// credential has come to its end.
+    pub fn answer(
+        self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        local: &Local,
+        backend: Backend,
+        out: &mut Vec<u8>,
+    ) -> Result<StreamUnconfirmed, Error> {
+        let (packet, answered) = match self.0 {
+            Answering::Light(packet, answered) => (packet, answered),
+            Answering::Fresh(redemption) => {
+                let context = context(local, backend, None);
+                let grant = |_: &_, _: &_| Grant::default();
+                resumed(&context, *redemption, grant, now, rng)?
+            }
+        };
+        frame(&packet, out)?;
+        Ok(answered)
+    }
+}
+
+impl fmt::Debug for StreamRedemption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StreamRedemption(..)")
+    }
 }
 
 /// A responder that has answered, and that nobody has proved anything to (rule H6).
@@ -54,7 +102,7 @@ pub(super) enum Granted {
     Done,
 }
 
-/// Reads a Resume and answers it.
+/// Reads a Resume; one that is refused is answered at once.
 pub(super) fn resume(
     context: &Context<'_>,
     (credentials, grants): (&Credentials, &mut Grants),
@@ -70,10 +118,11 @@ pub(super) fn resume(
     if resume.header.index.is_some() || resume.header.cookie.is_some() {
         return Err(Error::Unexpected);
     }
-    match redeem(context, (credentials, grants), &resume, now, rng, out)? {
-        Some(answered) => Ok(StreamAnswer::Resumed(answered)),
+    let hash = packet_hash(packet);
+    match redeem(context, (credentials, grants), (&resume, hash), now, rng)? {
+        Some(redemption) => Ok(StreamAnswer::Resumed(redemption)),
         None => {
-            let echo = packet_hash(packet);
+            let echo = hash;
             frame(&Refuse::Handle { index: None, echo }.encode(), out)?;
             Ok(StreamAnswer::Refused)
         }
@@ -99,38 +148,58 @@ pub(super) fn full(
     })
 }
 
-/// Answers a Resume by a Resumed; `None` when its handle is no good here. Each gets an answer of
-/// its own; the first that is confirmed takes the handle (rule S2).
+/// Redeems by a Resume; `None` when its handle is no good here, or when it was answered before. Each
+/// gets an answer of its own; the first that is confirmed takes the handle (rule S2).
 fn redeem(
     context: &Context<'_>,
     (credentials, grants): (&Credentials, &mut Grants),
-    resume: &Resume<'_>,
+    (resume, hash): (&Resume<'_>, PacketHash),
     now: Now,
     rng: &mut dyn CryptoRng,
-    out: &mut Vec<u8>,
-) -> Result<Option<StreamUnconfirmed>, Error> {
+) -> Result<Option<StreamRedemption>, Error> {
     let tables = (credentials, grants.issued());
-    let redemption = match Redemption::receive(context, tables, resume, now, rng) {
+    let redemption = match Redemption::receive(context, tables, (resume, Some(hash)), now, rng) {
         Ok(redemption) => redemption,
         Err(Unredeemed::Refused) => return Ok(None),
         Err(Unredeemed::Dropped) => return Err(Error::Authentication),
     };
+    let chain = redemption.chain;
+    grants.issued_mut().note_try(chain.id, hash);
+    let answering = match redemption.mode() {
+        Mode::Fresh => Answering::Fresh(Box::new(redemption)),
+        Mode::Light => {
+            let life = Lifetime::spanning(now.millis(), millis(redemption.lifetime(now)));
+            let window = grants.window(now, &life, Turn::First);
+            let issued = grants.issued();
+            let grant = |peer: &Authenticated, new: &NewHandle| Grant {
+                handle: issued.grant(now, peer, Some(chain), new),
+                window,
+            };
+            let (packet, answered) = resumed(context, redemption, grant, now, rng)?;
+            Answering::Light(packet, answered)
+        }
+    };
+    Ok(Some(StreamRedemption(answering)))
+}
+
+/// Makes the Resumed, and what waits for its confirmation.
+fn resumed(
+    context: &Context<'_>,
+    redemption: Redemption,
+    grant: impl FnOnce(&Authenticated, &NewHandle) -> Grant,
+    now: Now,
+    rng: &mut dyn CryptoRng,
+) -> Result<(Vec<u8>, StreamUnconfirmed), Error> {
     let chain = Some(redemption.chain);
     let has_granted = redemption.mode() == Mode::Light;
-    let life = Lifetime::spanning(now.millis(), millis(redemption.lifetime(now)));
-    let window = if has_granted {
-        grants.window(now, &life, Turn::First)
-    } else {
-        None
-    };
-    let granted = (grants.issued(), window);
-    let (packet, agreement) = redemption.respond(context, None, granted, now, rng)?;
-    frame(&packet, out)?;
-    Ok(Some(StreamUnconfirmed {
-        running: Running::responder(agreement, context.backend, now.millis()),
+    let (packet, agreement) = redemption.respond(context, None, grant, now, rng)?;
+    let running = Running::responder(agreement, context.backend, now.millis());
+    let answered = StreamUnconfirmed {
+        running,
         chain,
         has_granted,
-    }))
+    };
+    Ok((packet, answered))
 }
 
 impl StreamUnconfirmed {

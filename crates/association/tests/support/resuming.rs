@@ -143,8 +143,23 @@ impl Gateway {
         restored
     }
 
-    /// Answers a Resume.
-    pub fn resume(&mut self, now: Now, frame: &[u8]) -> Result<(StreamAnswer, Vec<u8>), Error> {
+    /// Answers a Resume; none when it is refused.
+    pub fn resume(
+        &mut self,
+        now: Now,
+        frame: &[u8],
+    ) -> Result<(Option<StreamUnconfirmed>, Vec<u8>), Error> {
+        let (answer, mut out) = self.read(now, frame)?;
+        let StreamAnswer::Resumed(redemption) = answer else {
+            return Ok((None, out));
+        };
+        let rng = &mut *self.rng;
+        let answered = redemption.answer(now, rng, &self.local, self.backend, &mut out)?;
+        Ok((Some(answered), out))
+    }
+
+    /// Reads a Resume: what of it needs the tables.
+    pub fn read(&mut self, now: Now, frame: &[u8]) -> Result<(StreamAnswer, Vec<u8>), Error> {
         assert!(StreamResponder::resumes(&frame[2..]));
         let mut out = Vec::new();
         let tables = (&self.credentials, &mut self.grants);
@@ -185,16 +200,16 @@ impl Gateway {
             return self.answer(now, frame).expect("it is genuine");
         }
         match self.resume(now, frame).expect("it is genuine") {
-            (StreamAnswer::Resumed(answered), out) => (answered, out),
-            (StreamAnswer::Refused, _) => panic!("refused"),
+            (Some(answered), out) => (answered, out),
+            (None, _) => panic!("refused"),
         }
     }
 
     /// Refuses a Resume.
     pub fn refused(&mut self, now: Now, frame: &[u8]) -> Vec<u8> {
         match self.resume(now, frame).expect("it is well-formed") {
-            (StreamAnswer::Refused, out) => out,
-            (StreamAnswer::Resumed(_), _) => panic!("answered"),
+            (None, out) => out,
+            (Some(_), _) => panic!("answered"),
         }
     }
 

@@ -54,7 +54,10 @@ impl Gateway {
         let tables = (known, &mut self.grants);
         let answer = StreamResponder::resume(now, rng, local, backend, tables, packet, &mut out);
         match answer.expect("it is genuine") {
-            StreamAnswer::Resumed(answered) => (Some(answered), out),
+            StreamAnswer::Resumed(redemption) => {
+                let answered = redemption.answer(now, rng, local, backend, &mut out);
+                (Some(answered.expect("it is genuine")), out)
+            }
             StreamAnswer::Refused => (None, out),
         }
     }

@@ -1,6 +1,6 @@
 use refpoint_association::{
     CredentialId, Error as Association, HeldHandle, SessionLabel, StreamAnswer, StreamInitiator,
-    StreamResponder, StreamSession,
+    StreamResponder, StreamSession, StreamUnconfirmed,
 };
 use refpoint_wire::FRAME_HEADER;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -103,11 +103,9 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     if StreamResponder::resumes(packet) {
         let answer = resume(keyring, packet, &mut out);
         send(&mut io, &mut out).await?;
-        match answer? {
-            StreamAnswer::Resumed(answered) => resumed = Some(answered),
-            StreamAnswer::Refused => {
-                packet = &receive(&mut io, &mut frames).await?[FRAME_HEADER..];
-            }
+        resumed = answer?;
+        if resumed.is_none() {
+            packet = &receive(&mut io, &mut frames).await?[FRAME_HEADER..];
         }
     }
     let answered = match resumed {
@@ -131,18 +129,26 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     finish(io, keyring, (session, was_resumed), frames)
 }
 
-/// Answers a Resume. Only who resumes waits for the table of handles.
+/// Answers a Resume; none when it is refused. Only who resumes waits for the table of handles, and nobody for another's
+/// DH.
 fn resume(
     keyring: &Keyring,
     packet: &[u8],
     out: &mut Vec<u8>,
-) -> Result<StreamAnswer, Association> {
+) -> Result<Option<StreamUnconfirmed>, Association> {
     keyring.read(|local, credentials| {
         let (now, rng, backend) = (clock::now(), &mut entropy::system(), keyring.backend());
-        keyring.handles().grants(|grants| {
+        let read = keyring.handles().grants(|grants| {
             let tables = (credentials, grants);
             StreamResponder::resume(now, rng, local, backend, tables, packet, out)
-        })
+        });
+        match read? {
+            StreamAnswer::Resumed(redemption) => {
+                let answered = redemption.answer(now, rng, local, backend, out);
+                answered.map(Some)
+            }
+            StreamAnswer::Refused => Ok(None),
+        }
     })
 }
 
