@@ -47,7 +47,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Compiles what would be uploaded: all archives, unpacked, in a workspace of their own that has
 /// nothing else. Cargo's own verification does it for each archive anew, with everything that it
-/// depends on: that took a quarter of CI's time.
+/// depends on, which takes many times as long.
 fn build_from_archives(packages: &[String]) -> anyhow::Result<()> {
     let metadata = shell::metadata()?;
     let target = metadata["target_directory"].as_str();
