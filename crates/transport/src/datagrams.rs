@@ -45,8 +45,8 @@ pub struct DatagramLimits {
     pub executing: usize,
     /// When requests are repeated, and how many may wait.
     pub retransmission: Retransmission,
-    /// The most bytes of packets without an association that wait while records are served, for a tenth of a second.
-    /// Who comes on top is dropped, and repeats.
+    /// The most bytes that packets without an association take, with what it takes to keep them, while they wait for
+    /// records to be served, for a tenth of a second. Who comes on top is dropped, and repeats.
     pub strangers: usize,
     /// How many bytes of packets the system is asked to keep while nobody reads them; it may grant fewer.
     pub receive_buffer: usize,
@@ -54,7 +54,7 @@ pub struct DatagramLimits {
 
 impl Default for DatagramLimits {
     /// Nine seconds, 1200 bytes (which fits every path of IPv6), 1024 requests, repetitions as `refpoint-primitive` has
-    /// them, 1 MiB of strangers (some 10 000 Initiates, a tenth of a second), 4 MiB in the system.
+    /// them, 1 MiB of strangers (some 8 000 Initiates, a tenth of a second), 4 MiB in the system.
     fn default() -> Self {
         Self {
             patience: Duration::from_secs(9),

@@ -31,7 +31,7 @@ const NARROW: DatagramLimits = DatagramLimits {
         waiting_per_peer: 16,
         waiting: 4096,
     },
-    strangers: 130,
+    strangers: 290,
     receive_buffer: 1 << 20,
 };
 

@@ -39,11 +39,12 @@ impl Strangers {
     }
 
     pub(super) fn push(&mut self, now: Duration, from: SocketAddr, packet: &[u8]) {
-        if self.bytes + packet.len() > self.most {
+        let cost = cost(packet);
+        if self.bytes + cost > self.most {
             self.dropped += 1;
             return;
         }
-        self.bytes += packet.len();
+        self.bytes += cost;
         let packet = packet.to_vec();
         self.waiting.push_back(Stranger {
             since: now,
@@ -54,7 +55,7 @@ impl Strangers {
 
     pub(super) fn pop(&mut self, now: Duration) -> Option<(SocketAddr, Vec<u8>)> {
         while let Some(stranger) = self.waiting.pop_front() {
-            self.bytes -= stranger.packet.len();
+            self.bytes -= cost(&stranger.packet);
             if now.saturating_sub(stranger.since) <= LONGEST {
                 self.served += 1;
                 return Some((stranger.from, stranger.packet));
@@ -74,6 +75,11 @@ impl Strangers {
     }
 }
 
+/// What it takes to keep this: of very short packets, most is not the packet.
+const fn cost(packet: &[u8]) -> usize {
+    size_of::<Stranger>() + packet.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,22 +97,23 @@ mod tests {
 
     #[test]
     fn who_waits_keeps_its_place_and_who_finds_none_is_counted() {
-        let mut strangers = Strangers::new(25);
+        let mut strangers = Strangers::new(3 * size_of::<Stranger>() + 25);
         for port in 1..=4 {
             strangers.push(NOW, from(port), &[0; 10]);
         }
-        // What still fits beside those who wait, does.
+        // What still fits beside those who wait, does; an empty packet is not for nothing.
         strangers.push(NOW, from(5), &[0; 5]);
         assert_eq!(strangers.pop(NOW), Some((from(1), vec![0; 10])));
         assert_eq!(strangers.counts(), (1, 2));
         strangers.push(NOW, from(6), &[0; 10]);
+        strangers.push(NOW, from(7), &[]);
         assert_eq!(served(&mut strangers, NOW), [2, 5, 6]);
         assert!(strangers.is_empty());
     }
 
     #[test]
     fn who_has_waited_until_its_sender_repeats_is_dropped() {
-        let mut strangers = Strangers::new(100);
+        let mut strangers = Strangers::new(1_000);
         strangers.push(NOW, from(1), &[0; 10]);
         strangers.push(NOW + Duration::from_millis(50), from(2), &[0; 10]);
         assert_eq!(
