@@ -24,12 +24,14 @@ mod peers;
 mod persistence;
 mod renewing;
 mod sieve;
+mod socket;
 mod strangers;
 
 pub use device_file::DeviceFile;
 pub use persistence::{DeviceStorage, HandleLog, Persistence};
 
 use driver::Driver;
+use socket::Socket;
 
 /// What a record needs around its content at most: type, index, sequence, tag.
 const RECORD: usize = 1 + 4 + 4 + 16;
@@ -46,7 +48,8 @@ pub struct DatagramLimits {
     /// When requests are repeated, and how many may wait.
     pub retransmission: Retransmission,
     /// The most bytes that packets without an association take, with what it takes to keep them, while they wait for
-    /// records to be served, for a tenth of a second. Who comes on top is dropped, and repeats.
+    /// records to be served, for a tenth of a second: a third for Resumes and answers, one for Initiates that say by which
+    /// key, or bring a cookie, and one for other Initiates. Who comes on top is dropped, and repeats.
     pub strangers: usize,
     /// How many bytes of packets the system is asked to keep while nobody reads them; it may grant fewer.
     pub receive_buffer: usize,
@@ -54,14 +57,14 @@ pub struct DatagramLimits {
 
 impl Default for DatagramLimits {
     /// Nine seconds, 1200 bytes (which fits every path of IPv6), 1024 requests, repetitions as `refpoint-primitive` has
-    /// them, 1 MiB of strangers (some 8 000 Initiates, a tenth of a second), 4 MiB in the system.
+    /// them, 4 MiB of strangers (some 10 000 Initiates of either kind), 4 MiB in the system.
     fn default() -> Self {
         Self {
             patience: Duration::from_secs(9),
             largest: refpoint_x::Datagram::DEFAULT_LIMIT,
             executing: 1024,
             retransmission: Retransmission::default(),
-            strangers: 1 << 20,
+            strangers: 1 << 22,
             receive_buffer: 4 << 20,
         }
     }
@@ -139,7 +142,7 @@ struct Ask {
 impl Datagrams {
     /// Starts to drive `socket`: associations are made by the keyring's credentials for X, `handler` answers what peers ask.
     ///
-    /// Records come first, and what anybody may have sent after them. Under a flood of that, Linux is told to drop part of
+    /// Records come first, and what anybody may have sent after them, of which Resumes do not wait behind Initiates. Under a flood of that, Linux is told to drop part of
     /// it on arrival, by a filter that takes the place of one that the socket may have.
     ///
     /// # Errors
@@ -180,6 +183,7 @@ impl Datagrams {
         let local = socket.local_addr();
         let local = local.map_err(|_| AssociationError::Config("socket"))?;
         enlarge(&socket, limits.receive_buffer);
+        let socket = Socket::new(socket).map_err(|_| AssociationError::Config("socket"))?;
         let (commands, commanded) = mpsc::channel(256);
         let up = Up::default();
         let driver = Driver::new(

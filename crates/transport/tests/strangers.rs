@@ -14,8 +14,9 @@ use core::time::Duration;
 use refpoint_association::{
     Backend, Config, Credentials, Endpoint, Event, Local, Now, Outbox, SessionLabel,
 };
-use refpoint_keys::UtcTime;
+use refpoint_keys::{ReferencePoint, UtcTime};
 use refpoint_transport::{DatagramLimits, Datagrams};
+use refpoint_wire::{Handle, HandleId, Index, Mode, ResumeHeader, Suite};
 use support::{id, in_time};
 use tokio::net::UdpSocket;
 use x::{DEVICE, Echo, GATEWAY, plain, quick, read, request, setting, start};
@@ -31,7 +32,7 @@ const NARROW: DatagramLimits = DatagramLimits {
         waiting_per_peer: 16,
         waiting: 4096,
     },
-    strangers: 290,
+    strangers: 870,
     receive_buffer: 1 << 20,
 };
 
@@ -142,6 +143,35 @@ async fn who_waits_keeps_its_place_and_who_finds_it_full_is_dropped() {
     };
     in_time(answered).await.expect("loopback");
     assert_eq!(answer[0] >> 3, 2, "Respond");
+}
+
+#[tokio::test]
+async fn who_has_a_handle_does_not_wait_behind_initiates() {
+    let (gateway, sender) = gateway(NARROW).await;
+    sender.send(&initiate(OURS)).expect("loopback");
+    for _ in 0..50 {
+        sender.send(&initiate(FORGED)).expect("loopback");
+    }
+    // Of a handle that nobody has given: it is refused at once.
+    let handle = Handle {
+        id: HandleId([1; 8]),
+        tag: [2; 4],
+    };
+    let header = ResumeHeader {
+        mode: Mode::Light,
+        suite: Suite::ChaChaPoly,
+        point: ReferencePoint::X,
+        no_clock: false,
+        index: Some(Index::new(3, 4).expect("four bytes")),
+        handle,
+        cookie: None,
+    };
+    let resume = [header.encode(), vec![4; 24]].concat();
+    sender.send(&resume).expect("loopback");
+    let kinds = answers(sender, 2).await;
+    let kinds: Vec<_> = kinds.iter().map(|answer| answer[0] >> 3).collect();
+    assert_eq!(kinds, [7, 2], "Refuse, then Respond");
+    assert_eq!(gateway.statistics().await.limited, 49);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub enum PacketType {
 }
 
 impl PacketType {
-    pub(crate) const fn code(self) -> u8 {
+    const fn code(self) -> u8 {
         match self {
             Self::Initiate => 1,
             Self::Respond => 2,
@@ -39,8 +39,9 @@ impl PacketType {
         }
     }
 
-    /// The type byte of a packet of this type whose index has `len` bytes (0 on streams).
-    pub(crate) const fn byte(self, len: usize) -> u8 {
+    /// The type byte of a packet of this type whose index has `len` bytes, at most 4 (0 on streams).
+    #[must_use]
+    pub const fn byte(self, len: usize) -> u8 {
         self.code() << 3 | len as u8
     }
 

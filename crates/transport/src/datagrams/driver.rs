@@ -14,7 +14,6 @@ use refpoint_primitive::{Bytes, ExchangeId, Failure, ResponseMessage};
 use refpoint_wire::RECORD as RECORD_BIT;
 use refpoint_x::proto::{self, datagram::Body};
 use refpoint_x::{Datagram, exchange};
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
@@ -25,7 +24,8 @@ use super::peers::Peers;
 use super::persistence::{DeviceStorage, HandleLog, Persistence};
 use super::renewing::Renewing;
 use super::sieve::Sieve;
-use super::strangers::Strangers;
+use super::socket::Socket;
+use super::strangers::{Lane, Strangers};
 use super::{Command, DatagramLimits, RECORD, Up, lock};
 use crate::handler::Shared;
 use crate::{Association, Keyring, X, clock, entropy};
@@ -35,15 +35,12 @@ mod credentials;
 /// So many packets are taken from the socket before anything else gets its turn.
 const BATCH: usize = 512;
 
-/// So many of those that are no records get their turn before the socket is looked at again: some half a millisecond.
-const TURN: usize = 64;
-
 /// A request that was repeated this often without any sign of its peer makes the association suspect (rule H8).
 const SUSPICIOUS: u32 = 2;
 
 /// Owns the end point; everything that happens passes through [`Driver::run`].
 pub(super) struct Driver {
-    socket: UdpSocket,
+    socket: Socket,
     endpoint: Endpoint,
     keyring: Keyring,
     /// The keyring's credentials and their names in the end point.
@@ -82,7 +79,7 @@ struct Executed {
 
 impl Driver {
     pub(super) fn new(
-        socket: UdpSocket,
+        socket: Socket,
         keyring: &Keyring,
         config: Config,
         handler: Shared<X>,
@@ -135,8 +132,8 @@ impl Driver {
         loop {
             let timer = sleep_until(self.wake_up());
             tokio::select! {
-                _ = self.socket.readable() => {}
-                _ = self.socket.writable(), if self.outgoing.is_waiting() => {}
+                () = self.socket.readable() => {}
+                () = self.socket.writable(), if self.outgoing.is_waiting() => {}
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
@@ -168,6 +165,8 @@ impl Driver {
             self.peers.next_timeout(),
             self.renewing.next_timeout(),
             self.sieve.next_timeout(),
+            // Rounded up below, to a millisecond.
+            (!self.socket.is_watched()).then_some(Duration::ZERO),
         ];
         let next = timeouts.into_iter().flatten().min();
         let wait = next.map(|next| next.saturating_sub(clock::monotonic()));
@@ -196,14 +195,23 @@ impl Driver {
 
     fn receive_strangers(&mut self) {
         let now = clock::monotonic();
-        for _ in 0..TURN {
-            let Some((from, mut packet)) = self.strangers.pop(now) else {
-                break;
-            };
-            self.deal_with(from, &mut packet);
+        for lane in Lane::ALL {
+            let limited = self.endpoint.statistics().limited;
+            for _ in 0..lane.turn() {
+                let Some((from, mut packet)) = self.strangers.pop(lane, now) else {
+                    break;
+                };
+                self.deal_with(from, &mut packet);
+            }
+            if lane == Lane::Hidden {
+                // More than strangers may have: of these, no more need to come.
+                let limited = self.endpoint.statistics().limited - limited;
+                self.strangers.were_limited(lane, limited);
+            }
         }
         self.sieve
-            .adjust(now, self.strangers.counts(), &self.socket);
+            .adjust(now, self.strangers.counts(), &self.socket.options());
+        self.socket.watch(!self.sieve.is_flooded());
     }
 
     fn deal_with(&mut self, from: SocketAddr, packet: &mut [u8]) {
@@ -437,7 +445,8 @@ impl Driver {
             }
             Command::Statistics(answer) => {
                 let mut statistics = self.endpoint.statistics();
-                statistics.limited += self.strangers.counts().1;
+                let dropped = self.strangers.counts().map(|lane| lane.dropped);
+                statistics.limited += dropped.iter().sum::<u64>();
                 let _ = answer.send(statistics);
             }
         }

@@ -9,8 +9,8 @@ use refpoint_association::{
     ReservedSlot,
 };
 use refpoint_primitive::Bytes;
-use tokio::net::UdpSocket;
 
+use super::socket::Socket;
 use crate::clock;
 
 /// So many bytes wait for the socket at most; what comes on top is lost, as on any path.
@@ -84,7 +84,7 @@ impl Outgoing {
     }
 
     /// Sends what the socket takes.
-    pub(super) fn send(&mut self, socket: &UdpSocket) {
+    pub(super) fn send(&mut self, socket: &Socket) {
         while let Some((to, range)) = self.packets.front() {
             match socket.try_send_to(&self.buffer[range.clone()], *to) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
