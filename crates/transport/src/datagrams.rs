@@ -268,7 +268,8 @@ impl Datagrams {
     ///
     /// # Errors
     /// [`DatagramError::TooLarge`], or [`DatagramError::Failed`] with [`Failure::Malformed`] for a request that cannot be
-    /// read, [`Failure::NoAssociation`] without an association and a way to make one, [`Failure::PeerUnreachable`],
+    /// read, [`Failure::NoAssociation`] without an association and a way to make one, [`Failure::PeerUnreachable`] when
+    /// none could be made until the patience was over since nobody answers there,
     /// [`Failure::QueueFull`], [`Failure::Timeout`], [`Failure::UnusableAnswer`], [`Failure::Stopping`].
     pub async fn exchange_within(
         &self,

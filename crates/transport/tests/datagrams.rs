@@ -303,6 +303,33 @@ async fn nobody_there_and_nobody_known_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_request_outlives_attempts_that_nobody_answers_and_says_so_when_its_time_is_over() {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+    let at = silent.local_addr().expect("bound");
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+    let config = Config::default().with_handshake_timeout(Duration::from_millis(100));
+    let keyring = setting().initiator().0;
+    let device = Datagrams::start(socket, &keyring, config, plain, quick()).expect("valid limits");
+    device.reach(id(GATEWAY), at).await;
+    let patience = Duration::from_secs(1);
+    let unanswered = device
+        .exchange_within(patience, &id(GATEWAY), request(1, ""))
+        .await;
+    assert_eq!(unanswered, Err(Failure::PeerUnreachable.into()));
+
+    let asking = device.clone();
+    let asked =
+        tokio::spawn(async move { asking.exchange(&id(GATEWAY), request(2, "late")).await });
+    // More than one attempt.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    drop(silent);
+    let keyring = setting().responder().0;
+    let _gateway = start(&keyring, &at.to_string(), Echo::new(), quick()).await;
+    let answer = in_time(asked).await.expect("no panic");
+    assert_eq!(read(2, answer.expect("is answered")).1, b"late");
+}
+
+#[tokio::test]
 async fn a_revocation_ends_the_association_and_a_reload_brings_it_back() {
     let (keyring, credential) = setting().responder();
     let gateway = start(&keyring, "127.0.0.1:0", Echo::new(), quick()).await;

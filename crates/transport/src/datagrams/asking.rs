@@ -22,6 +22,8 @@ struct Waiting {
     datagram: Bytes,
     since: Duration,
     repeats: u32,
+    /// What its asker is told when its patience is over.
+    failure: Failure,
     answer: tokio::sync::oneshot::Sender<Result<proto::ExchangeResponse, Failure>>,
 }
 
@@ -65,6 +67,7 @@ impl Asking {
                     datagram: datagram.clone(),
                     since: now,
                     repeats: 0,
+                    failure: Failure::Timeout,
                     answer: ask.answer,
                 };
                 self.waiting.insert(exchange, waiting);
@@ -99,7 +102,7 @@ impl Asking {
             .pending(now, peer, exchange, &mut entropy::draw);
     }
 
-    /// Nothing can be sent to `peer`.
+    /// Nothing will be sent to `peer`.
     pub(super) fn fail_all(&mut self, peer: &EntityId, failure: Failure) {
         let mut courier = Round {
             waiting: &mut self.waiting,
@@ -133,13 +136,26 @@ impl Asking {
         self.exchanges.next_timeout()
     }
 
-    /// Every request that waits for `peer`, for a new association.
-    pub(super) fn of_peer(&self, peer: &EntityId) -> Vec<Bytes> {
-        let of_peer = self
-            .waiting
-            .values()
-            .filter(|waiting| waiting.peer == *peer);
-        of_peer.map(|waiting| waiting.datagram.clone()).collect()
+    /// There is a new association with `peer`: every request that waits for it.
+    pub(super) fn is_answered(&mut self, peer: &EntityId) -> Vec<Bytes> {
+        let of_peer = self.of_peer(peer);
+        let datagrams = of_peer.map(|waiting| {
+            waiting.failure = Failure::Timeout;
+            waiting.datagram.clone()
+        });
+        datagrams.collect()
+    }
+
+    /// Nobody answers where `peer` should be: who waits for it until the end is told.
+    pub(super) fn has_no_answer(&mut self, peer: &EntityId) {
+        for waiting in self.of_peer(peer) {
+            waiting.failure = Failure::PeerUnreachable;
+        }
+    }
+
+    fn of_peer(&mut self, peer: &EntityId) -> impl Iterator<Item = &mut Waiting> {
+        let waiting = self.waiting.values_mut();
+        waiting.filter(move |waiting| waiting.peer == *peer)
     }
 }
 
@@ -163,6 +179,10 @@ impl Courier for Round<'_> {
 
     fn fail(&mut self, exchange: ExchangeId, _: &EntityId, failure: Failure) {
         if let Some(waiting) = self.waiting.remove(&exchange) {
+            let failure = match failure {
+                Failure::Timeout => waiting.failure,
+                other => other,
+            };
             let _ = waiting.answer.send(Err(failure));
         }
     }

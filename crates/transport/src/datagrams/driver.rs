@@ -306,7 +306,7 @@ impl Driver {
         }
         drop(up);
         // What waited for an association, or got no answer over the one before.
-        for datagram in self.asking.of_peer(&entity) {
+        for datagram in self.asking.is_answered(&entity) {
             self.send(&entity, &datagram);
         }
     }
@@ -400,8 +400,11 @@ impl Driver {
         };
         tracing::debug!(%peer, %error, "no association");
         self.peers.lost(&peer, clock::monotonic(), true);
-        if self.association(&peer).is_none() {
-            self.asking.fail_all(&peer, told(error));
+        match error {
+            _ if self.association(&peer).is_some() => {}
+            // The next attempt may be answered while its asker still waits.
+            Error::NoAnswer => self.asking.has_no_answer(&peer),
+            _ => self.asking.fail_all(&peer, told(error)),
         }
     }
 
@@ -530,7 +533,6 @@ impl Driver {
 /// What waiting askers are told of an association that could not be made.
 const fn told(error: Error) -> Failure {
     match error {
-        Error::NoAnswer => Failure::PeerUnreachable,
         Error::Full(_) => Failure::QueueFull,
         _ => Failure::NoAssociation,
     }
