@@ -18,8 +18,9 @@ pub struct Backoff {
 
 impl Backoff {
     /// Repeats of a packet to a peer that is expected to be there: after a tenth of a second and up
-    /// to half a second more, doubling up to four.
-    pub const REPEAT: Self = Self::new(100, 500, 4_000);
+    /// to half a second more, doubling up to two. So the eight seconds of an attempt have ten of them, and half of all
+    /// packets may be lost, on a bad link or in a flood.
+    pub const REPEAT: Self = Self::new(100, 500, 2_000);
 
     /// Repeats of a request in its slot, to a peer that is busy but expects it: after 0.3 seconds and up
     /// to half a second more, doubling up to four.
@@ -71,7 +72,7 @@ mod tests {
     #[test]
     fn the_random_part_doubles_up_to_its_cap_and_fills_its_range() {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        for (repeats, cap) in [(0, 500), (1, 1_000), (2, 2_000), (3, 4_000), (40, 4_000)] {
+        for (repeats, cap) in [(0, 500), (1, 1_000), (2, 2_000), (3, 2_000), (40, 2_000)] {
             let delays: std::vec::Vec<_> = (0..1_000)
                 .map(|_| Backoff::REPEAT.delay(repeats, &mut rng))
                 .collect();

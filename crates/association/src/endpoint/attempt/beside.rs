@@ -11,6 +11,9 @@ use super::*;
 /// who comes back in between is found by the Initiate.
 const FOLLOWS: Backoff = Backoff::new(200, 200, 200);
 
+/// From round to round: as seldom as ever, since each has two packets.
+const ROUNDS: Backoff = Backoff::new(100, 500, 4_000);
+
 /// Whose turn it is in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -33,6 +36,9 @@ impl Attempt {
             return;
         };
         resuming.beside = Some(Turn::Resume);
+        if self.pace == Backoff::REPEAT {
+            self.pace = ROUNDS;
+        }
         self.cookies = Cookies::default();
         self.until = now + timeout;
     }
