@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use refpoint_association::{
     Backend, Config, Credential, Credentials, Endpoint, Local, SessionLabel, StaticKey,
 };
-use refpoint_keys::Profile;
+use refpoint_keys::{Profile, ReferencePoint};
+use refpoint_wire::{Handle, HandleId, Index, MAC_LEN, Mode, NONCE_LEN, ResumeHeader, Suite};
 use socket2::{SockFilter, SockRef};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     pair::rng,
 };
 
-/// Initiations of each kind, of which forged ones are made.
+/// Packets of each kind, of which forged ones are made.
 const TEMPLATES: u32 = 64;
 /// What the forger knows instead of the keys of devices.
 const WRONG: u8 = 8;
@@ -40,6 +41,7 @@ impl Forger {
             templates.push(initiation(of_device, Profile::Psk)?);
             templates.push(initiation(devices + number, Profile::Psk)?);
             templates.push(initiation(devices + number, Profile::Known)?);
+            templates.push(resumption(number)?);
         }
         let socket = bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?;
         // It never reads, and what fills its buffer would look like losses of the core: all is dropped.
@@ -87,6 +89,24 @@ fn initiation(number: u32, profile: Profile) -> anyhow::Result<Vec<u8>> {
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     end.connect(now(), &mut rng(), to, core, label, &mut out)?;
     out.packets.pop().context("it has sent something")
+}
+
+/// A Resume by a handle that nobody has given.
+fn resumption(number: u32) -> anyhow::Result<Vec<u8>> {
+    let handle = Handle {
+        id: HandleId([WRONG; 8]),
+        tag: number.to_be_bytes(),
+    };
+    let header = ResumeHeader {
+        mode: Mode::Light,
+        suite: Suite::ChaChaPoly,
+        point: ReferencePoint::X,
+        no_clock: false,
+        index: Some(Index::new(number, 4)?),
+        handle,
+        cookie: None,
+    };
+    Ok([header.encode(), vec![WRONG; NONCE_LEN + MAC_LEN]].concat())
 }
 
 /// Random enough for addresses, and fast (xorshift64*).

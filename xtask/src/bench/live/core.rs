@@ -52,7 +52,8 @@ impl Returning {
         policy.with_resumption(modes, age)
     }
 
-    const fn name(self) -> &'static str {
+    /// What it is called.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Light => "light",
             Self::Full => "full",

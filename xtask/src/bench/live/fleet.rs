@@ -281,7 +281,8 @@ impl Fleet {
     fn attempt(&mut self, device: u32) {
         let at = device as usize;
         self.devices[at].next_attempt = NEVER;
-        if self.connecting[at].replace(millis()).is_none() {
+        if self.connecting[at].is_none() {
+            self.connecting[at] = Some(millis());
             self.in_flight += 1;
         }
         let outcome = self.devices[at].connect(now(), self.plan.core, &mut self.out);
@@ -464,13 +465,6 @@ impl Fleet {
             let wait = again.delay(held.failures, &mut rng());
             held.failures += 1;
             held.next_attempt = millis() + wait;
-            if self.plan.wording == Wording::Shipped && outcome.failed {
-                // Who waits is told that the core cannot be reached.
-                for exchange in held.asking.clone() {
-                    self.exchanges.cancel(exchange);
-                    self.settle(exchange, Fate::Reported);
-                }
-            }
         }
         for answer in &outcome.received {
             let held = &mut self.devices[at];
