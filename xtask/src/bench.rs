@@ -25,6 +25,7 @@ const BUILDS: [(&str, &[&str]); 2] = [
             "flood",
             "handshake",
             "resumption",
+            "costs",
             "record",
             "memory",
             "grpc",

@@ -40,12 +40,12 @@ fn reservations_bring_all_back_at_capacity_in_two_attempts_each() {
 
 #[test]
 fn hints_that_keep_all_processors_busy_for_seconds_do_not_cost_the_capacity() {
-    // As a million devices at 20 000 handshakes a second on five processors.
+    // A sixth of a million devices at 20 000 handshakes a second on six processors.
     let costs = Costs {
         cores: 1.0,
-        ..Costs::measured(4_000)
+        ..Costs::measured(3_333)
     };
-    let storm = Storm::new(200_000, 4_000)
+    let storm = Storm::new(166_667, 3_333)
         .expect("a valid storm")
         .with_costs(costs);
     let outcome = run(&storm, Strategy::Reservations);

@@ -4,6 +4,7 @@
 //! as the median of its batches, in CPU time of that thread: so neither a neighbour on the machine
 //! nor a change of its clock falls on one side only. A row is a line of JSON.
 
+mod costs;
 mod e2e;
 mod flood;
 mod grpc;
@@ -59,6 +60,7 @@ fn pinned(section: &str) -> anyhow::Result<()> {
         "handshake" => handshake::run(),
         "record" => record::run(),
         "resumption" => resumption::run(),
+        "costs" => costs::run(),
         "memory" => memory::run(),
         "e2e" => e2e::run(),
         "grpc" => grpc::run(),

@@ -10,7 +10,7 @@ use core::{net::Ipv4Addr, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use rand_core::CryptoRng;
-use refpoint_association::{CloseReason, Config, Endpoint, Modes, Now, Policy, Suite};
+use refpoint_association::{CloseReason, Config, Endpoint, Local, Modes, Now, Policy, Suite};
 use refpoint_keys::{Profile, ReferencePoint};
 
 use crate::{
@@ -34,9 +34,9 @@ const DEVICES: usize = TICKETS;
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let tls = Tls::new(Flavour::Resumed)?;
-    let mut light = Fleet::new(Modes::BOTH)?;
-    let mut asking = Fleet::new(Modes::BOTH)?;
-    let mut fresh = Fleet::new(Modes::FRESH)?;
+    let mut light = Fleet::new(Profile::Psk, Modes::BOTH)?;
+    let mut asking = Fleet::new(Profile::Psk, Modes::BOTH)?;
+    let mut fresh = Fleet::new(Profile::Psk, Modes::FRESH)?;
     let pair = Pair::new(Profile::Psk, Suite::ChaChaPoly)?;
     let (mut of_light, mut of_fresh) = (seeded(), seeded());
     let measured = compare(
@@ -91,28 +91,31 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 /// Devices that have an association with one gateway, end it and resume it, again and again.
-struct Fleet {
-    gateway: Endpoint,
-    devices: Vec<Device>,
+pub(crate) struct Fleet {
+    pub(crate) gateway: Endpoint,
+    /// Who the gateway is.
+    pub(crate) local: Local,
+    pub(crate) devices: Vec<Device>,
     /// Since the beginning; each batch is some seconds later.
     elapsed: Duration,
 }
 
 impl Fleet {
-    fn new(modes: Modes) -> anyhow::Result<Self> {
+    pub(crate) fn new(profile: Profile, modes: Modes) -> anyhow::Result<Self> {
         let age = Duration::from_secs(7 * 24 * 3600);
         let policy = Policy::default().with_resumption(modes, age);
         let config = Config::default().with_handshakes_per_second(1_000_000);
-        let mut gateway = None;
+        let (mut gateway, mut local) = (None, None);
         let mut devices = Vec::new();
         for number in 0..DEVICES as u32 {
             let (name, key_id) = (format!("{SERVER}/C{number}"), number.to_be_bytes());
             let ends = (&*name, SERVER);
-            let kind = (ReferencePoint::X, Profile::Psk, Suite::ChaChaPoly);
+            let kind = (ReferencePoint::X, profile, Suite::ChaChaPoly);
             let pair = Pair::between(ends, kind.0, kind.1, kind.2, key_id)?.with_policy(&policy)?;
             let end = pair.gateway;
             let gateway = match &mut gateway {
                 None => {
+                    local = Some(end.local.clone());
                     let (config, rng) = (config.clone(), &mut rng());
                     gateway.insert(Endpoint::new(config, end.local, end.credentials, rng))
                 }
@@ -136,13 +139,14 @@ impl Fleet {
         }
         Ok(Self {
             gateway: gateway.context("there are devices")?,
+            local: local.context("there are devices")?,
             devices,
             elapsed: Duration::ZERO,
         })
     }
 
     /// Some seconds later: what was half-open or answered then is forgotten.
-    fn later(&mut self) -> Now {
+    pub(crate) fn later(&mut self) -> Now {
         self.elapsed += Duration::from_secs(20);
         let now = after(self.elapsed);
         let nothing = &mut Sent::default();
@@ -161,8 +165,7 @@ impl Fleet {
         let now = self.later();
         let before = self.gateway.statistics();
         let mut watch = Stopwatch::default();
-        let mut forth: Vec<Sent> = self.devices.iter().map(|_| Sent::default()).collect();
-        let mut back: Vec<Sent> = self.devices.iter().map(|_| Sent::default()).collect();
+        let (mut forth, mut back) = (self.nothing(), self.nothing());
         watch.first(|| {
             let mut all = self.devices.iter_mut().zip(&mut forth);
             all.try_for_each(|(device, out)| device.connect_with(now, rng, out))
@@ -192,8 +195,23 @@ impl Fleet {
         let after = self.gateway.statistics();
         let resumed = after.resumed - before.resumed;
         ensure!(resumed == DEVICES as u64, "{resumed} have resumed");
-        for (device, (mut sent, back)) in self.devices.iter_mut().zip(forth.into_iter().zip(&back))
-        {
+        self.close(now, forth, &back)?;
+        Ok(watch.mean(DEVICES))
+    }
+
+    /// What each device has sent, and got: nothing yet.
+    pub(crate) fn nothing(&self) -> Vec<Sent> {
+        self.devices.iter().map(|_| Sent::default()).collect()
+    }
+
+    /// Ends what was made: each device has sent this, and got that.
+    pub(crate) fn close(
+        &mut self,
+        now: Now,
+        forth: Vec<Sent>,
+        back: &[Sent],
+    ) -> anyhow::Result<()> {
+        for (device, (mut sent, back)) in self.devices.iter_mut().zip(forth.into_iter().zip(back)) {
             ensure!(back.established.is_some(), "one has not confirmed");
             ensure!(sent.packets.is_empty(), "one has more to say");
             let id = sent.established.context("one has no association")?;
@@ -203,7 +221,7 @@ impl Fleet {
             deliver(&mut self.gateway, now, device, sent);
         }
         ensure!(self.gateway.is_empty(), "an association has stayed");
-        Ok(watch.mean(DEVICES))
+        Ok(())
     }
 
     /// The bytes of a Resume and its answer.

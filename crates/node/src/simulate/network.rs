@@ -57,7 +57,7 @@ const fn spread(device: u32) -> i32 {
 /// What work costs the responder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Costs {
-    /// Microseconds of a processor for a full handshake: `cargo xtask bench` measures it.
+    /// Microseconds of a processor for a full handshake: `cargo xtask bench costs` measures these three.
     pub handshake: f64,
     /// Microseconds for a light resumption.
     pub light: f64,
@@ -68,14 +68,15 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// 185 µs for a handshake with both static keys, 18 µs for a light resumption and 8 µs for a hint (each with its
-    /// system calls); processors of which `capacity` handshakes a second take three quarters, at least four.
+    /// 225 µs for a handshake with both static keys, 19 µs for a light resumption and 9 µs for a hint, each with its
+    /// system calls, as `cargo xtask bench costs` measured them on an Intel Xeon at 2.8 GHz; processors of which `capacity`
+    /// handshakes a second take three quarters, at least four.
     #[must_use]
     pub fn measured(capacity: u32) -> Self {
         let costs = Self {
-            handshake: 185.0,
-            light: 18.0,
-            hint: 8.0,
+            handshake: 225.0,
+            light: 19.0,
+            hint: 9.0,
             cores: 4.0,
         };
         costs.with_cores_for(capacity)

@@ -40,16 +40,16 @@ pub(crate) struct Storm {
     output: Output,
 }
 
-/// What the responder's work costs; `cargo xtask bench` measures it on your machine.
+/// What the responder's work costs; `cargo xtask bench costs` measures it on your machine.
 #[derive(Debug, Args)]
 struct Machine {
-    /// Microseconds of a processor for a full handshake [default: 185].
+    /// Microseconds of a processor for a full handshake [default: 225].
     #[arg(long, value_name = "US")]
     handshake_cost: Option<f64>,
-    /// Microseconds for a light resumption [default: 18].
+    /// Microseconds for a light resumption [default: 19].
     #[arg(long, value_name = "US")]
     light_cost: Option<f64>,
-    /// Microseconds to receive a request and answer it with a hint [default: 8].
+    /// Microseconds to receive a request and answer it with a hint [default: 9].
     #[arg(long, value_name = "US")]
     hint_cost: Option<f64>,
     /// Processors [default: so many that the capacity takes three quarters of them, at least 4].
