@@ -4,7 +4,7 @@ use alloc::{boxed::Box, collections::BTreeMap, collections::BTreeSet, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use rand_core::CryptoRng;
-use refpoint_wire::{Index, Packet, Refuse, SessionLabel};
+use refpoint_wire::{HandleId, Index, Packet, Refuse, SessionLabel};
 use zeroize::ZeroizeOnDrop;
 
 use self::{
@@ -128,6 +128,8 @@ pub struct Endpoint {
     /// that share nothing (rule S3).
     issued: IssuedHandles,
     held: BTreeMap<(CredentialId, SessionLabel), HeldHandle>,
+    /// The handle that was issued last, and of which association: its grant comes next.
+    newest: Option<(AssociationId, HandleId)>,
     /// Whose renewal lies when; made when this end first is a responder.
     plan: Option<Box<RenewalPlan>>,
     cookie: CookieKey,
@@ -168,6 +170,7 @@ impl Endpoint {
             cookie: CookieKey::new(rng),
             issued: IssuedHandles::new(config.handles, rng),
             held: BTreeMap::new(),
+            newest: None,
             plan: None,
             timers: BTreeSet::new(),
             heads: BTreeMap::new(),

@@ -104,6 +104,10 @@ impl NewHandle {
         let id = secret.handle();
         Self { id, secret }
     }
+
+    pub(crate) const fn id(&self) -> HandleId {
+        self.id
+    }
 }
 
 #[derive(Debug)]
@@ -281,10 +285,10 @@ impl IssuedHandles {
         &self,
         now: Now,
         peer: &Authenticated,
-        new: &NewHandle,
+        id: HandleId,
     ) -> Option<HandleGrant> {
-        let left = self.entries.get(&new.id)?.until.checked_sub(now.millis())?;
-        (left >= LEAST).then(|| self.state(peer, new.id, left))
+        let left = self.entries.get(&id)?.until.checked_sub(now.millis())?;
+        (left >= LEAST).then(|| self.state(peer, id, left))
     }
 
     fn state(&self, peer: &Authenticated, id: HandleId, left: u64) -> HandleGrant {

@@ -69,8 +69,11 @@ impl Endpoint {
             return Control::default();
         }
         let peer = &association.peer;
-        let new = NewHandle::of(&association.exporter);
-        let handle = self.issued.granted(now, peer, &new);
+        let handle = match self.newest {
+            Some((of, handle)) if of == id => handle,
+            _ => NewHandle::of(&association.exporter).id(),
+        };
+        let handle = self.issued.granted(now, peer, handle);
         let window = self.plan(now, id);
         Control {
             grant: Some(Grant { handle, window }),
@@ -264,6 +267,7 @@ impl Endpoint {
         let mut changes = |change: HandleChange| out.event(Event::Handles(change));
         let made = (Carriage::Packet, association.agreed, chain);
         let next = next.unwrap_or_else(|| NewHandle::of(&association.exporter));
+        self.newest = Some((id, next.id()));
         self.issued.issue(now, &peer, made, next, &mut changes);
         true
     }
