@@ -142,8 +142,9 @@ struct Ask {
 impl Datagrams {
     /// Starts to drive `socket`: associations are made by the keyring's credentials for X, `handler` answers what peers ask.
     ///
-    /// Records come first, and what anybody may have sent after them, of which Resumes do not wait behind Initiates. Under a flood of that, Linux is told to drop part of
-    /// it on arrival, by a filter that takes the place of one that the socket may have.
+    /// Records come first, and what anybody may have sent after them, of which Resumes do not wait behind Initiates. Under a
+    /// flood of that, Linux is told to drop part of it on arrival, by a filter that takes the place of one that the socket
+    /// may have, and the socket is looked at every other millisecond.
     ///
     /// # Errors
     /// [`AssociationError::Config`] when `limits.largest` is out of range, or the socket is of no use.

@@ -159,6 +159,22 @@ mod tests {
         assert!(PERIOD * periods < Duration::from_secs(2), "{periods}");
     }
 
+    #[test]
+    fn many_strangers_are_a_flood_until_they_cease() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let mut sieve = Sieve::default();
+        let mut adjust = |periods, served| {
+            let mut counts = [Counts::default(); Lane::ALL.len()];
+            counts[Lane::Cheap as usize].served = served;
+            sieve.adjust(PERIOD * periods, counts, &SockRef::from(&socket));
+            (sieve.is_flooded(), sieve.next_timeout().is_some())
+        };
+        assert_eq!(adjust(1, FLOOD - 1), (false, false));
+        assert_eq!(adjust(2, 2 * FLOOD), (true, true));
+        assert_eq!(adjust(3, 3 * FLOOD), (true, true));
+        assert_eq!(adjust(4, 3 * FLOOD), (false, false));
+    }
+
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[test]
     fn the_system_drops_strangers_and_never_a_record() {

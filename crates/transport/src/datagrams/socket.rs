@@ -81,3 +81,35 @@ impl Socket {
         SockRef::from(&self.inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_while_it_is_not_watched_is_there_and_wakes_when_it_is_again() {
+        let bound = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        let to = bound.local_addr().expect("bound");
+        let other = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let mut socket = Socket::new(bound).expect("a socket");
+        let mut buffer = [0; 8];
+        socket.watch(false);
+        assert!(!socket.is_watched());
+        let woken = tokio::time::timeout(Duration::from_millis(20), socket.readable());
+        assert!(woken.await.is_err(), "nobody watches");
+        other.send_to(&[1], to).expect("loopback");
+        assert_eq!(socket.try_recv_from(&mut buffer).expect("is there").0, 1);
+        let nothing = socket.try_recv_from(&mut buffer);
+        assert!(nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+        let from = other.local_addr().expect("bound");
+        assert_eq!(socket.try_send_to(&[2, 3], from).expect("is sent"), 2);
+
+        other.send_to(&[4, 5], to).expect("loopback");
+        socket.watch(true);
+        let woken = tokio::time::timeout(Duration::from_secs(20), socket.readable());
+        woken.await.expect("what came before wakes, too");
+        assert_eq!(socket.try_recv_from(&mut buffer).expect("is there").0, 2);
+    }
+}
