@@ -59,10 +59,11 @@ impl Sieve {
         let mut shares = self.shares;
         let mut strangers = 0;
         for ((share, counts), seen) in shares.iter_mut().zip(counts).zip(self.seen) {
-            let served = counts.served - seen.served;
-            let surplus = counts.limited - seen.limited + counts.dropped - seen.dropped;
-            *share = next_share(*share, served, surplus);
-            strangers += served + surplus;
+            let dropped = counts.dropped - seen.dropped;
+            let all = counts.turns - seen.turns + dropped;
+            let surplus = counts.limited - seen.limited + dropped;
+            *share = next_share(*share, all, surplus.min(all));
+            strangers += all;
         }
         self.seen = counts;
         self.is_flooded = strangers >= FLOOD;
@@ -87,11 +88,11 @@ impl Sieve {
 
 /// Some fewer, when not all were served, and some more, when all were: how much can be served changes from one period to
 /// the next, and what was not let in can be served in none.
-fn next_share(share: u32, served: u64, surplus: u64) -> u32 {
+fn next_share(share: u32, all: u64, surplus: u64) -> u32 {
     let share = u64::from(share);
     let next = match surplus {
         0 => share + share / 4,
-        _ => share - share * surplus / (served + surplus) / 2,
+        _ => share - share * surplus / all / 2,
     };
     u32::try_from(next).unwrap_or(u32::MAX).max(LEAST)
 }
@@ -147,9 +148,9 @@ mod tests {
 
     #[test]
     fn the_share_follows_what_is_served_and_comes_back_within_two_seconds() {
-        let most = next_share(u32::MAX, 500, 500);
+        let most = next_share(u32::MAX, 1_000, 500);
         assert!(most.abs_diff(u32::MAX / 4 * 3) < 8, "{most}");
-        assert_eq!(next_share(LEAST + 1, 0, 1_000_000), LEAST);
+        assert_eq!(next_share(LEAST + 1, 1_000_000, 1_000_000), LEAST);
         let mut share = LEAST;
         let mut periods = 0;
         while share < u32::MAX {
@@ -163,9 +164,9 @@ mod tests {
     fn many_strangers_are_a_flood_until_they_cease() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let mut sieve = Sieve::default();
-        let mut adjust = |periods, served| {
+        let mut adjust = |periods, turns| {
             let mut counts = [Counts::default(); Lane::ALL.len()];
-            counts[Lane::Cheap as usize].served = served;
+            counts[Lane::Cheap as usize].turns = turns;
             sieve.adjust(PERIOD * periods, counts, &SockRef::from(&socket));
             (sieve.is_flooded(), sieve.next_timeout().is_some())
         };
@@ -173,6 +174,22 @@ mod tests {
         assert_eq!(adjust(2, 2 * FLOOD), (true, true));
         assert_eq!(adjust(3, 3 * FLOOD), (true, true));
         assert_eq!(adjust(4, 3 * FLOOD), (false, false));
+    }
+
+    #[test]
+    fn of_a_lane_that_the_end_point_limits_fewer_come_and_of_no_other() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let mut sieve = Sieve::default();
+        let counts = Lane::ALL.map(|lane| Counts {
+            turns: 100,
+            limited: if lane == Lane::Hidden { 90 } else { 0 },
+            dropped: 0,
+        });
+        sieve.adjust(PERIOD, counts, &SockRef::from(&socket));
+        let [cheap, initiate, hidden] = sieve.shares;
+        assert_eq!([cheap, initiate], [u32::MAX; 2]);
+        assert_eq!(hidden, next_share(u32::MAX, 100, 90));
+        assert!(hidden < u32::MAX / 5 * 3, "{hidden}");
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]

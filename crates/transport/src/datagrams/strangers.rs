@@ -12,7 +12,8 @@ const LONGEST: Duration = Duration::from_millis(100);
 pub(super) enum Lane {
     /// A Resume, or an answer to what this end has sent: a look-up or a MAC.
     Cheap,
-    /// An Initiate that says by which key, or brings a cookie: a key schedule and an AEAD at most.
+    /// An Initiate that says by which key, or brings a cookie: a MAC, or a key schedule and an AEAD. What of these takes
+    /// DHs has to share them with the next.
     Initiate,
     /// An Initiate that does neither: DHs, which is why the end point serves few of them.
     Hidden,
@@ -68,10 +69,10 @@ struct Queue {
     counts: Counts,
 }
 
-/// How many ever were served, how many were not when they had their turn, and how many never had it.
+/// How many ever had their turn, how many of these were not served after all, and how many never had it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    pub(super) served: u64,
+    pub(super) turns: u64,
     pub(super) limited: u64,
     pub(super) dropped: u64,
 }
@@ -108,9 +109,7 @@ impl Strangers {
 
     /// So many that had their turn were not served after all.
     pub(super) fn were_limited(&mut self, lane: Lane, count: u64) {
-        let counts = &mut self.0[lane as usize].counts;
-        counts.served -= count;
-        counts.limited += count;
+        self.0[lane as usize].counts.limited += count;
     }
 
     /// Of each lane.
@@ -139,7 +138,7 @@ impl Queue {
         while let Some(stranger) = self.waiting.pop_front() {
             self.bytes -= cost(&stranger.packet);
             if now.saturating_sub(stranger.since) <= LONGEST {
-                self.counts.served += 1;
+                self.counts.turns += 1;
                 return Some((stranger.from, stranger.packet));
             }
             self.counts.dropped += 1;
@@ -182,7 +181,7 @@ mod tests {
         let first = strangers.pop(Lane::Cheap, NOW);
         assert_eq!(first, Some((from(1), vec![0; 10])));
         let counts = Counts {
-            served: 1,
+            turns: 1,
             limited: 0,
             dropped: 2,
         };
@@ -202,7 +201,7 @@ mod tests {
         let later = NOW + Duration::from_millis(101);
         assert_eq!(served(&mut strangers, Lane::Cheap, later), [2]);
         let [cheap, ..] = strangers.counts();
-        assert_eq!((cheap.served, cheap.dropped), (1, 1));
+        assert_eq!((cheap.turns, cheap.dropped), (1, 1));
     }
 
     #[test]
