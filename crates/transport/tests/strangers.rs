@@ -76,16 +76,23 @@ async fn gateway(limits: DatagramLimits) -> (Datagrams, std::net::UdpSocket) {
     (gateway, sender)
 }
 
-async fn answers(sender: std::net::UdpSocket, count: usize) -> Vec<Vec<u8>> {
-    let sender = UdpSocket::from_std(sender).expect("it does not block");
-    let mut answers = Vec::new();
-    for _ in 0..count {
-        let mut answer = vec![0; 2048];
-        let length = in_time(sender.recv(&mut answer)).await;
-        answer.truncate(length.expect("loopback"));
-        answers.push(answer);
+/// Many more forged Initiates than have room.
+fn crowd(sender: &std::net::UdpSocket) {
+    for _ in 0..50 {
+        sender.send(&initiate(FORGED)).expect("loopback");
     }
-    answers
+}
+
+/// The types of the packets that come back.
+async fn kinds(sender: std::net::UdpSocket, count: usize) -> Vec<u8> {
+    let sender = UdpSocket::from_std(sender).expect("it does not block");
+    let mut kinds = Vec::new();
+    for _ in 0..count {
+        let mut answer = [0; 2048];
+        in_time(sender.recv(&mut answer)).await.expect("loopback");
+        kinds.push(answer[0] >> 3);
+    }
+    kinds
 }
 
 #[tokio::test]
@@ -96,20 +103,15 @@ async fn a_record_is_served_before_the_strangers_that_came_first() {
     let mut record = [0x5a; 40];
     record[0] = 0b1011_0000;
     sender.send(&record).expect("loopback");
-    let kinds = answers(sender, 2).await;
-    let kinds: Vec<_> = kinds.iter().map(|answer| answer[0] >> 3).collect();
-    assert_eq!(kinds, [7, 2], "Refuse, then Respond");
+    assert_eq!(kinds(sender, 2).await, [7, 2], "Refuse, then Respond");
 }
 
 #[tokio::test]
 async fn who_waits_keeps_its_place_and_who_finds_it_full_is_dropped() {
     let (gateway, sender) = gateway(NARROW).await;
     sender.send(&initiate(OURS)).expect("loopback");
-    for _ in 0..50 {
-        sender.send(&initiate(FORGED)).expect("loopback");
-    }
-    let answers = answers(sender, 1).await;
-    assert_eq!(answers[0][0] >> 3, 2, "Respond");
+    crowd(&sender);
+    assert_eq!(kinds(sender, 1).await, [2], "Respond");
     let seen = gateway.statistics().await;
     assert_eq!(
         (seen.answered, seen.unauthenticated, seen.limited),
@@ -118,9 +120,7 @@ async fn who_waits_keeps_its_place_and_who_finds_it_full_is_dropped() {
 
     // Who comes when it is full is not answered, but for its repetition.
     let (gateway, sender) = self::gateway(NARROW).await;
-    for _ in 0..50 {
-        sender.send(&initiate(FORGED)).expect("loopback");
-    }
+    crowd(&sender);
     let late = initiate(OURS);
     sender.send(&late).expect("loopback");
     while gateway.statistics().await.unauthenticated < 2 {}
@@ -149,9 +149,7 @@ async fn who_waits_keeps_its_place_and_who_finds_it_full_is_dropped() {
 async fn who_has_a_handle_does_not_wait_behind_initiates() {
     let (gateway, sender) = gateway(NARROW).await;
     sender.send(&initiate(OURS)).expect("loopback");
-    for _ in 0..50 {
-        sender.send(&initiate(FORGED)).expect("loopback");
-    }
+    crowd(&sender);
     // Of a handle that nobody has given: it is refused at once.
     let handle = Handle {
         id: HandleId([1; 8]),
@@ -168,9 +166,7 @@ async fn who_has_a_handle_does_not_wait_behind_initiates() {
     };
     let resume = [header.encode(), vec![4; 24]].concat();
     sender.send(&resume).expect("loopback");
-    let kinds = answers(sender, 2).await;
-    let kinds: Vec<_> = kinds.iter().map(|answer| answer[0] >> 3).collect();
-    assert_eq!(kinds, [7, 2], "Refuse, then Respond");
+    assert_eq!(kinds(sender, 2).await, [7, 2], "Refuse, then Respond");
     assert_eq!(gateway.statistics().await.limited, 49);
 }
 
