@@ -18,8 +18,8 @@ pub struct Backoff {
 
 impl Backoff {
     /// Repeats of a packet to a peer that is expected to be there: after a tenth of a second and up
-    /// to half a second more, doubling up to two. So the eight seconds of an attempt have nine of
-    /// them, and half of all packets may be lost, on a bad link or in a flood.
+    /// to half a second more, doubling up to two: some nine in the eight seconds of an attempt, of
+    /// which one has to come through on a bad link or in a flood.
     pub const REPEAT: Self = Self::new(100, 500, 2_000);
 
     /// Repeats of a request in its slot, to a peer that is busy but expects it: after 0.3 seconds and up

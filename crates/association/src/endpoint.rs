@@ -129,7 +129,7 @@ pub struct Endpoint {
     issued: IssuedHandles,
     held: BTreeMap<(CredentialId, SessionLabel), HeldHandle>,
     /// The handle that was issued last, and of which association: its grant comes next.
-    newest: Option<(AssociationId, HandleId)>,
+    last_issued: Option<(AssociationId, HandleId)>,
     /// Whose renewal lies when; made when this end first is a responder.
     plan: Option<Box<RenewalPlan>>,
     cookie: CookieKey,
@@ -170,7 +170,7 @@ impl Endpoint {
             cookie: CookieKey::new(rng),
             issued: IssuedHandles::new(config.handles, rng),
             held: BTreeMap::new(),
-            newest: None,
+            last_issued: None,
             plan: None,
             timers: BTreeSet::new(),
             heads: BTreeMap::new(),

@@ -69,7 +69,7 @@ impl Endpoint {
             return Control::default();
         }
         let peer = &association.peer;
-        let handle = match self.newest {
+        let handle = match self.last_issued {
             Some((of, handle)) if of == id => handle,
             _ => NewHandle::of(&association.exporter).id(),
         };
@@ -267,7 +267,7 @@ impl Endpoint {
         let mut changes = |change: HandleChange| out.event(Event::Handles(change));
         let made = (Carriage::Packet, association.agreed, chain);
         let next = next.unwrap_or_else(|| NewHandle::of(&association.exporter));
-        self.newest = Some((id, next.id()));
+        self.last_issued = Some((id, next.id()));
         self.issued.issue(now, &peer, made, next, &mut changes);
         true
     }
