@@ -17,7 +17,7 @@ use crate::{
     row::Row,
 };
 
-/// What it takes most of: key and both static keys, and who asks shows itself without a DH.
+/// The dearest profile of which a busy responder sees without a DH who asks.
 const FULL: &str = "a full handshake, pinned";
 const LIGHT: &str = "a light resumption";
 const HINT: &str = "a hint to who asks for a full handshake, pinned";

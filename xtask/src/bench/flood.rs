@@ -6,7 +6,7 @@
 //! | a quarter each | what it costs the core, unless it is dropped before |
 //! |---|---|
 //! | `psk`, with the key id of a device | a look-up, a key schedule and an AEAD that does not open |
-//! | `psk`, with a key id that nobody has | the same, with a key of nobody |
+//! | `psk`, with a key id that nobody has | a look-up |
 //! | `known`, by a stranger's key that agrees with the core's | two DHs, of what strangers may have |
 //! | `light`, by a handle that nobody has given | its tag, a short MAC, and now and then a refusal |
 //!
